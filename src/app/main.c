@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* main.c — the table of roles. The role is the name we were called by, or the first argument. */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/compiler.h"
+
+struct role {
+        const char *name;
+        const char *what;
+        int (*run)(int argc, char **argv);      /* argv[0] is the role's name; returns the exit code */
+};
+
+static int help_run(int argc, char **argv);
+static int version_run(int argc, char **argv);
+
+static const struct role roles[] = {
+        {"help", "print this", help_run},
+        {"version", "print the version", version_run},
+};
+
+static int help_run(int argc, char **argv)
+{
+        (void)argc;
+        (void)argv;
+        puts("usage: coeus <role> [flags]\n\nRoles:");
+        for (size_t i = 0; i < ARRAY_LEN(roles); i++)
+                printf("  %-12s %s\n", roles[i].name, roles[i].what);
+        return 0;
+}
+
+static int version_run(int argc, char **argv)
+{
+        (void)argc;
+        (void)argv;
+        puts("coeus " COEUS_VERSION);
+        return 0;
+}
+
+static const struct role *role_find(const char *name)
+{
+        for (size_t i = 0; i < ARRAY_LEN(roles); i++) {
+                if (strcmp(roles[i].name, name) == 0)
+                        return &roles[i];
+        }
+        return NULL;
+}
+
+int main(int argc, char **argv)
+{
+        const char *slash = strrchr(argv[0], '/');
+        const struct role *r = role_find(slash ? slash + 1 : argv[0]);
+        if (r)
+                return r->run(argc, argv);
+        if (argc < 2 || strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)
+                return help_run(argc, argv);
+        if (strcmp(argv[1], "--version") == 0)
+                return version_run(argc, argv);
+        r = role_find(argv[1]);
+        if (!r) {
+                fprintf(stderr, "coeus: unknown role \"%s\", try \"coeus help\"\n", argv[1]);
+                return 1;
+        }
+        return r->run(argc - 1, argv + 1);
+}
