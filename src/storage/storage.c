@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "storage/storage.h"
+
+ERROR_SENTINEL(error_out_of_order_sample, ERROR_INVALID, "out of order sample");
+ERROR_SENTINEL(error_duplicate_sample, ERROR_INVALID, "duplicate sample for timestamp");
+ERROR_SENTINEL(error_out_of_bounds, ERROR_INVALID, "out of bounds");
+ERROR_SENTINEL(error_too_old_sample, ERROR_INVALID, "too old sample");
+
+struct error *querier_select(struct querier *q, const struct select_hints *h, const struct matcher *const *m, size_t n_m, struct series_set **ret)
+{
+        return q->ops->select(q, h, m, n_m, ret);
+}
+
+struct error *querier_label_names(struct querier *q, const struct matcher *const *m, size_t n_m, size_t limit, StrVec *ret)
+{
+        return q->ops->label_names(q, m, n_m, limit, ret);
+}
+
+struct error *querier_label_values(struct querier *q, Str name, const struct matcher *const *m, size_t n_m, size_t limit, StrVec *ret)
+{
+        return q->ops->label_values(q, name, m, n_m, limit, ret);
+}
+
+void querier_warnings(struct querier *q, StrVec *ret)
+{
+        if (q->ops->warnings)
+                q->ops->warnings(q, ret);
+}
+
+void querier_close(struct querier *q)
+{
+        if (q)
+                q->ops->close(q);
+}
+
+struct error *appender_commit(struct appender *take_a)
+{
+        return take_a->ops->commit(take_a);
+}
+
+void appender_rollback(struct appender *take_a)
+{
+        if (take_a)
+                take_a->ops->rollback(take_a);
+}
+
+struct error *storage_querier(struct storage *s, TimeMs mint_ms, TimeMs maxt_ms, struct arena *arena, struct querier **ret)
+{
+        return s->ops->querier(s, mint_ms, maxt_ms, arena, ret);
+}
+
+struct error *storage_appender(struct storage *s, struct appender **ret)
+{
+        if (!s->ops->appender)
+                return error_new(ERROR_UNSUPPORTED, "this storage is read only");
+        return s->ops->appender(s, ret);
+}
