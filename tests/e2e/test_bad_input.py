@@ -79,7 +79,7 @@ def test_data_directory_that_cannot_be_written(t):
 
 
 BODIES = {
-    "garbage": bytes(range(256)) * 40,
+    "garbage": bytes(range(1, 256)) * 40,
     "html": b"<html><body>hello</body></html>\n",
     "half a line": b'a 1\nb{x="1',
     "no value": b"a 1\nb\n",
@@ -262,6 +262,8 @@ def test_damaged_block_files(t):
 def test_damaged_head_chunks(t):
     cfg, _ = filled(t, ("--storage.tsdb.samples-per-chunk=10",), seconds=2)
     files = [f for f in sorted(glob.glob(t.path("data/chunks_head/0*"))) if os.path.getsize(f) > 100]
+    if not files and os.path.basename(role(None, "prometheus")[0]).startswith("prometheus"):
+        t.skip("the original maps full chunks once a minute only")
     check(files, "no head chunk file")
     flip(files[-1], 30, 20)
     p = t.prometheus(cfg)
