@@ -36,7 +36,7 @@ def openmetrics(path, series):
             if kind < 3:
                 name, step = f'bench_requests_total{{{base},code="{(200, 404, 500)[kind]}"}}', 3 + pod % 17 + kind
             elif kind < 5:
-                name, step = f'bench_{("errors", "bytes")[kind - 3]}_total{{{base},code="500"}}', 1 + pod % 5 + 1000 * (kind - 3)
+                name, step = f'bench_{("errors", "bytes")[kind - 3]}_total{{{base},kind="{("error", "byte")[kind - 3]}"}}', 1 + pod % 5 + 1000 * (kind - 3)
             elif kind < 6:
                 name, step = f"bench_memory_bytes{{{base}}}", 0
             else:
