@@ -36,6 +36,7 @@ def run_one(name, fn):
     begin, case = time.monotonic(), core.Case(name)
     try:
         fn(case)
+        core.check_sanitizers(case)
         return "pass", "", time.monotonic() - begin
     except core.Skip as e:
         return "skip", str(e), time.monotonic() - begin

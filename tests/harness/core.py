@@ -244,6 +244,18 @@ class Case:
         shutil.rmtree(self.dir, ignore_errors=True)
 
 
+def check_sanitizers(case):
+    """No process of the case may have said that memory or behaviour was broken."""
+    for p in case.procs:
+        for sign in ("ERROR: AddressSanitizer", "ERROR: LeakSanitizer", "runtime error:", "WARNING: ThreadSanitizer", "BUG:", "panic:"):
+            if sign in p.log:
+                raise Failed(f"{sign} in the log of {' '.join(p.argv)}:\n{p.log[p.log.index(sign):][:4000]}")
+
+
+def is_sanitized():
+    return "/asan/" in coeus_bin() or "/tsan/" in coeus_bin()
+
+
 def coeus_bin():
     return os.path.abspath(os.environ.get("COEUS_BIN", os.path.join(ROOT, "build", "coeus")))
 
