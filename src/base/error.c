@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/error.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -50,7 +51,10 @@ struct error *error_errno(int errno_value, const char *fmt, ...)
         va_start(ap, fmt);
         char *what = format(fmt, ap);
         va_end(ap);
-        char *text = join_text(what, ": ", strerror(errno_value));
+        char why[128], buf[128];
+        snprintf(why, sizeof why, "%s", strerror_r(errno_value, buf, sizeof buf));
+        why[0] = (char)tolower((unsigned char)why[0]);          /* as Go words them: "no such file or directory" */
+        char *text = join_text(what, ": ", why);
         free(what);
         enum error_kind k = errno_value == ENOENT ? ERROR_NOT_FOUND : errno_value == EEXIST ? ERROR_EXISTS : ERROR_IO;
         return error_take_text(k, text);

@@ -39,7 +39,7 @@ struct error {
 #define ERROR_SENTINEL(name, k, txt) struct error name = {.kind = (k), .is_static = true, .text = (txt)}
 
 struct error *error_new(enum error_kind k, const char *fmt, ...) MUST_CHECK PRINTF_LIKE(2, 3);
-/* "text: strerror(errno_value)"; the kind is ERROR_NOT_FOUND for ENOENT, ERROR_EXISTS for EEXIST, else ERROR_IO. */
+/* "text: strerror(errno_value)", its first letter small as in Go's texts; the kind is ERROR_NOT_FOUND for ENOENT, ERROR_EXISTS for EEXIST, else ERROR_IO. */
 struct error *error_errno(int errno_value, const char *fmt, ...) MUST_CHECK PRINTF_LIKE(2, 3);
 /* Puts "text: " before the cause, keeps its kind, and consumes it. */
 struct error *error_wrap(struct error *take_cause, const char *fmt, ...) MUST_CHECK PRINTF_LIKE(2, 3);
