@@ -12,13 +12,9 @@
 
 #include "storage/storage.h"
 
-/* How long what next() gave stays valid: with MERGE_KEEP as long as the arena, with MERGE_STREAM until the next call (bounded memory; the
- * inputs need not keep theirs longer either). */
-enum merge_lifetime { MERGE_KEEP, MERGE_STREAM };
-
-/* The sets must be sorted by labels_cmp; the array is copied. n = 1 gives the set itself. */
-struct error *merge_series_sets(struct arena *arena, enum merge_lifetime lifetime, struct series_set *const *sets, size_t n,
-                                struct series_set **ret) MUST_CHECK;
+/* The sets must be sorted by labels_cmp; the array is copied. n = 1 gives the set itself. What next() gives lives as long as the arena; or, with a
+ * scratch arena, until the next call, which clears it: bounded memory, and the inputs need not keep theirs longer either. */
+struct error *merge_series_sets(struct arena *arena, struct arena *scratch, struct series_set *const *sets, size_t n, struct series_set **ret) MUST_CHECK;
 
 /* One querier over n (0 is fine: it is empty). A part that fails fails the whole: parts whose loss is bearable turn it into a warning themselves. */
 struct error *merge_querier_new(struct arena *arena, struct querier *const *take_parts, size_t n, struct querier **ret) MUST_CHECK;

@@ -38,8 +38,8 @@ static inline bool block_overlaps(const struct block *b, TimeMs mint_ms, TimeMs 
         return m->mint_ms <= maxt_ms && mint_ms < m->maxt_ms;
 }
 
-/* All series in label order, each valid until the next call: for compaction and copying. chunks lie in the block's maps. */
-struct error *block_scan(struct block *b, struct arena *arena, struct series_set **ret) MUST_CHECK;
+/* All series in label order, each valid until the next call, which clears scratch: for compaction and copying. chunks lie in the block's maps. */
+struct error *block_scan(struct block *b, struct arena *arena, struct arena *scratch, struct series_set **ret) MUST_CHECK;
 
 /* Hides the samples in [mint_ms, maxt_ms] of matching series: written to the tombstones file and meta.json, visible at once to new queriers. */
 struct error *block_delete(struct block *b, TimeMs mint_ms, TimeMs maxt_ms, const struct matcher *const *m, size_t n_m) MUST_CHECK;

@@ -1,0 +1,190 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "storage/decode.h"
+
+#include "storage/chunk/xor.h"
+
+void samples_done(struct samples *s)
+{
+        free(s->t);
+        free(s->v);
+        *s = (struct samples)SAMPLES_INIT;
+}
+
+void samples_reserve(struct samples *s, size_t more)
+{
+        if (s->cap - s->n >= more)
+                return;
+        size_t cap = s->cap < 64 ? 128 : s->cap + s->cap / 2;
+        if (cap - s->n < more)
+                cap = s->n + more;
+        s->t = mem_realloc_array(s->t, cap, sizeof *s->t);
+        s->v = mem_realloc_array(s->v, cap, sizeof *s->v);
+        s->cap = cap;
+}
+
+bool intervals_cover(const struct interval *d, size_t n, TimeMs mint_ms, TimeMs maxt_ms)
+{
+        for (size_t i = 0; i < n; i++)
+                if (d[i].mint_ms <= mint_ms && d[i].maxt_ms >= maxt_ms)
+                        return true;
+        return false;
+}
+
+bool intervals_touch(const struct interval *d, size_t n, TimeMs mint_ms, TimeMs maxt_ms)
+{
+        for (size_t i = 0; i < n; i++)
+                if (d[i].mint_ms <= maxt_ms && d[i].maxt_ms >= mint_ms)
+                        return true;
+        return false;
+}
+
+static bool is_wanted(const struct series *s, const struct chunk *c, TimeMs mint_ms, TimeMs maxt_ms)
+{
+        if (c->maxt_ms < mint_ms || c->mint_ms > maxt_ms)
+                return false;
+        return s->n_deleted == 0 || !intervals_cover(s->deleted, s->n_deleted, c->mint_ms, c->maxt_ms);
+}
+
+size_t series_samples_max(const struct series *s, TimeMs mint_ms, TimeMs maxt_ms)
+{
+        size_t n = 0;
+        for (size_t i = 0; i < s->n_chunks; i++)
+                if (is_wanted(s, &s->chunks[i], mint_ms, maxt_ms))
+                        n += chunk_samples(s->chunks[i].encoding, s->chunks[i].data);
+        return n;
+}
+
+/* First index in [from, n) with t >= x. */
+static size_t lower_bound(const TimeMs *t, size_t from, size_t n, TimeMs x)
+{
+        while (from < n) {
+                size_t mid = from + (n - from) / 2;
+                if (t[mid] < x)
+                        from = mid + 1;
+                else
+                        n = mid;
+        }
+        return from;
+}
+
+/* t[0 … a) and t[a … a+b) are each ascending; makes them one, the first part winning. Returns the new length. */
+static size_t merge_tail(TimeMs *t, double *v, size_t a, size_t b)
+{
+        size_t from = lower_bound(t, 0, a, t[a]);
+        size_t n_old = a - from;
+        TimeMs *ot = mem_alloc(n_old * sizeof *ot + b * sizeof *ot);
+        double *ov = mem_alloc(n_old * sizeof *ov + b * sizeof *ov);
+        memcpy(ot, t + from, (n_old + b) * sizeof *ot);
+        memcpy(ov, v + from, (n_old + b) * sizeof *ov);
+        size_t i = 0, j = n_old, end = n_old + b, n = from;
+        while (i < n_old || j < end) {
+                size_t pick;
+                if (j >= end || (i < n_old && ot[i] <= ot[j])) {
+                        if (j < end && ot[i] == ot[j])
+                                j++;
+                        pick = i++;
+                } else {
+                        pick = j++;
+                }
+                t[n] = ot[pick];
+                v[n++] = ov[pick];
+        }
+        free(ot);
+        free(ov);
+        return n;
+}
+
+static size_t drop_deleted(TimeMs *t, double *v, size_t n, const struct interval *d, size_t n_d)
+{
+        for (size_t k = 0; k < n_d; k++) {
+                if (n == 0)
+                        break;
+                size_t from = lower_bound(t, 0, n, d[k].mint_ms);
+                size_t to = d[k].maxt_ms == TIME_MS_MAX ? n : lower_bound(t, from, n, d[k].maxt_ms + 1);
+                if (to == from)
+                        continue;
+                memmove(t + from, t + to, (n - to) * sizeof *t);
+                memmove(v + from, v + to, (n - to) * sizeof *v);
+                n -= to - from;
+        }
+        return n;
+}
+
+/* Timestamps inside a chunk ascend strictly; if they don't, the chunk is damaged in a way that the decoder cannot see. */
+static bool ascends(const TimeMs *t, size_t n)
+{
+        bool ok = true;
+        for (size_t i = 1; i < n; i++)
+                ok &= t[i] > t[i - 1];
+        return ok;
+}
+
+struct error *series_decode_into(const struct series *s, TimeMs mint_ms, TimeMs maxt_ms, TimeMs *t, double *v, size_t *ret_n)
+{
+        size_t n = 0;
+        for (size_t i = 0; i < s->n_chunks; i++) {
+                const struct chunk *c = &s->chunks[i];
+                if (!is_wanted(s, c, mint_ms, maxt_ms))
+                        continue;
+                size_t got;
+                struct error *e = chunk_decode(c, maxt_ms, t + n, v + n, &got);
+                if (e)
+                        return c->ref ? error_wrap(e, "chunk %016llx", (unsigned long long)c->ref) : e;
+                if (!ascends(t + n, got))
+                        return error_new(ERROR_CORRUPT, "chunk %016llx: timestamps do not ascend", (unsigned long long)c->ref);
+                if (got && t[n] < mint_ms) {
+                        size_t cut = lower_bound(t, n, n + got, mint_ms);
+                        memmove(t + n, t + cut, (n + got - cut) * sizeof *t);
+                        memmove(v + n, v + cut, (n + got - cut) * sizeof *v);
+                        got = n + got - cut;
+                }
+                if (got == 0)
+                        continue;
+                if (n && t[n] <= t[n - 1])
+                        n = merge_tail(t, v, n, got);
+                else
+                        n += got;
+        }
+        if (s->n_deleted)
+                n = drop_deleted(t, v, n, s->deleted, s->n_deleted);
+        *ret_n = n;
+        return NULL;
+}
+
+struct error *series_decode(const struct series *s, TimeMs mint_ms, TimeMs maxt_ms, struct samples *out)
+{
+        samples_clear(out);
+        samples_reserve(out, series_samples_max(s, mint_ms, maxt_ms));
+        size_t n = 0;
+        struct error *e = series_decode_into(s, mint_ms, maxt_ms, out->t, out->v, &n);
+        out->n = e ? 0 : n;
+        return e;
+}
+
+enum { SAMPLES_PER_CHUNK = 120 };
+
+struct error *samples_encode(const TimeMs *t, const double *v, size_t n, struct arena *arena, struct chunk **ret, size_t *ret_n)
+{
+        size_t n_chunks = (n + SAMPLES_PER_CHUNK - 1) / SAMPLES_PER_CHUNK;
+        struct chunk *chunks = arena_try_alloc(arena, arena_array_bytes(n_chunks ? n_chunks : 1, sizeof *chunks));
+        if (!chunks)
+                return error_new(ERROR_LIMIT, "memory limit of %zu bytes reached while encoding chunks", arena->limit_bytes);
+        for (size_t i = 0; i < n_chunks; i++) {
+                size_t from = i * SAMPLES_PER_CHUNK, to = MIN(from + SAMPLES_PER_CHUNK, n);
+                uint8_t buf[XOR_HEADER_BYTES + SAMPLES_PER_CHUNK * XOR_SAMPLE_MAX_BYTES];
+                struct xor_appender a;
+                xor_appender_init(&a, buf);
+                for (size_t k = from; k < to; k++)
+                        if (!xor_append(&a, buf, sizeof buf, t[k], v[k]))
+                                bug("a chunk of %d samples did not fit", SAMPLES_PER_CHUNK);
+                uint8_t *p = arena_try_alloc(arena, xor_bytes(&a));
+                if (!p)
+                        return error_new(ERROR_LIMIT, "memory limit of %zu bytes reached while encoding chunks", arena->limit_bytes);
+                memcpy(p, buf, xor_bytes(&a));
+                chunks[i] = (struct chunk){
+                        .mint_ms = t[from], .maxt_ms = t[to - 1], .encoding = CHUNK_XOR, .data = {(const char *)p, xor_bytes(&a)}};
+        }
+        *ret = chunks;
+        *ret_n = n_chunks;
+        return NULL;
+}
