@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* quote.h — strings between double quotes as Go's strconv.Quote writes them: \" \\ \n \t …, \x for bytes that are no UTF-8, \u and \U for what does
+ * not print. Label values in texts that users compare are written so.  Any thread. */
+#ifndef CODEC_QUOTE_H
+#define CODEC_QUOTE_H
+
+#include "base/buf.h"
+
+void buf_put_go_quoted(struct buf *b, Str s);
+/* One code point at s.p: its length in bytes, or 0 when the bytes are no UTF-8 (or s is empty). */
+size_t utf8_decode(Str s, uint32_t *ret_rune);
+bool utf8_is_valid(Str s);
+
+#endif

@@ -1,0 +1,402 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "tsdb/wal/record.h"
+
+/* ---- bytes ---- */
+
+static void put_be64(uint8_t *p, uint64_t v)
+{
+        v = __builtin_bswap64(v);
+        memcpy(p, &v, 8);
+}
+
+static uint64_t get_be64(const uint8_t *p)
+{
+        uint64_t v;
+        memcpy(&v, p, 8);
+        return __builtin_bswap64(v);
+}
+
+static uint8_t *put_uvarint(uint8_t *p, uint64_t v)
+{
+        while (v >= 0x80) {
+                *p++ = (uint8_t)(v | 0x80);
+                v >>= 7;
+        }
+        *p++ = (uint8_t)v;
+        return p;
+}
+
+static uint8_t *put_varint(uint8_t *p, int64_t v)
+{
+        return put_uvarint(p, ((uint64_t)v << 1) ^ (uint64_t)(v >> 63));
+}
+
+/* A cursor that remembers running out: then it gives zeros and ok is false. */
+struct cursor {
+        const uint8_t *p, *end;
+        bool ok;
+};
+
+static struct cursor cursor_of(Str s)
+{
+        return (struct cursor){.p = (const uint8_t *)s.p, .end = (const uint8_t *)s.p + s.n, .ok = true};
+}
+
+static uint64_t take_be64(struct cursor *c)
+{
+        if (c->end - c->p < 8) {
+                c->ok = false;
+                c->p = c->end;
+                return 0;
+        }
+        uint64_t v = get_be64(c->p);
+        c->p += 8;
+        return v;
+}
+
+static uint8_t take_byte(struct cursor *c)
+{
+        if (c->p == c->end) {
+                c->ok = false;
+                return 0;
+        }
+        return *c->p++;
+}
+
+static uint64_t take_uvarint(struct cursor *c)
+{
+        if (LIKELY(c->p < c->end && *c->p < 0x80))
+                return *c->p++;
+        uint64_t v = 0;
+        for (unsigned shift = 0; shift < 70; shift += 7) {
+                if (c->p == c->end)
+                        break;
+                uint8_t b = *c->p++;
+                if (shift == 63 && b > 1)
+                        break;
+                v |= (uint64_t)(b & 0x7f) << shift;
+                if (b < 0x80)
+                        return v;
+        }
+        c->ok = false;
+        c->p = c->end;
+        return 0;
+}
+
+static int64_t take_varint(struct cursor *c)
+{
+        uint64_t u = take_uvarint(c);
+        return (int64_t)(u >> 1) ^ -(int64_t)(u & 1);
+}
+
+static Str take_str(struct cursor *c)
+{
+        uint64_t n = take_uvarint(c);
+        if (n > (uint64_t)(c->end - c->p)) {
+                c->ok = false;
+                c->p = c->end;
+                return (Str){NULL, 0};
+        }
+        Str s = {(const char *)c->p, (size_t)n};
+        c->p += n;
+        return s;
+}
+
+static struct error *cut_short(const char *what)
+{
+        return error_new(ERROR_CORRUPT, "decode %s: invalid size", what);
+}
+
+/* ---- types ---- */
+
+enum record_type record_type(Str rec)
+{
+        if (rec.n == 0)
+                return RECORD_UNKNOWN;
+        uint8_t t = (uint8_t)rec.p[0];
+        return t >= RECORD_SERIES && t <= RECORD_FLOAT_HISTOGRAMS_V2 ? (enum record_type)t : RECORD_UNKNOWN;
+}
+
+const char *record_type_name(enum record_type t)
+{
+        static const char *const names[] = {
+                [RECORD_SERIES] = "series",
+                [RECORD_SAMPLES] = "samples",
+                [RECORD_TOMBSTONES] = "tombstones",
+                [RECORD_EXEMPLARS] = "exemplars",
+                [RECORD_MMAP_MARKERS] = "mmapmarkers",
+                [RECORD_METADATA] = "metadata",
+                [RECORD_HISTOGRAMS] = "histogram_samples",
+                [RECORD_FLOAT_HISTOGRAMS] = "float_histogram_samples",
+                [RECORD_CUSTOM_HISTOGRAMS] = "custom_buckets_histogram_samples",
+                [RECORD_CUSTOM_FLOAT_HISTOGRAMS] = "custom_buckets_float_histogram_samples",
+                [RECORD_SAMPLES_V2] = "samples_v2",
+                [RECORD_HISTOGRAMS_V2] = "histogram_samples_v2",
+                [RECORD_FLOAT_HISTOGRAMS_V2] = "float_histogram_samples_v2",
+        };
+        return t < ARRAY_LEN(names) && names[t] ? names[t] : "unknown";
+}
+
+/* ---- encoding ---- */
+
+void record_series_begin(struct buf *b)
+{
+        buf_putc(b, RECORD_SERIES);
+}
+
+static uint8_t *put_str(uint8_t *p, Str s)
+{
+        p = put_uvarint(p, s.n);
+        if (s.n)
+                memcpy(p, s.p, s.n);
+        return p + s.n;
+}
+
+void record_series_add(struct buf *b, uint64_t ref, Labels ls)
+{
+        size_t room = 8 + 10;
+        for (size_t i = 0; i < ls.n; i++)
+                room += 20 + ls.v[i].name.n + ls.v[i].value.n;
+        uint8_t *from = (uint8_t *)buf_reserve(b, room);
+        if (!from)
+                return;
+        uint8_t *p = from;
+        put_be64(p, ref);
+        p = put_uvarint(p + 8, ls.n);
+        for (size_t i = 0; i < ls.n; i++) {
+                p = put_str(p, ls.v[i].name);
+                p = put_str(p, ls.v[i].value);
+        }
+        b->n += (size_t)(p - from);
+}
+
+void record_tombstones_begin(struct buf *b)
+{
+        buf_putc(b, RECORD_TOMBSTONES);
+}
+
+void record_tombstones_add(struct buf *b, struct record_tombstone t)
+{
+        uint8_t *from = (uint8_t *)buf_reserve(b, 28);
+        if (!from)
+                return;
+        put_be64(from, t.ref);
+        uint8_t *p = put_varint(from + 8, t.mint_ms);
+        p = put_varint(p, t.maxt_ms);
+        b->n += (size_t)(p - from);
+}
+
+struct samples_encoder record_samples_begin(struct buf *b, uint64_t first_ref, TimeMs first_t)
+{
+        uint8_t *p = (uint8_t *)buf_reserve(b, 17);
+        if (p) {
+                p[0] = RECORD_SAMPLES;
+                put_be64(p + 1, first_ref);
+                put_be64(p + 9, (uint64_t)first_t);
+                b->n += 17;
+        }
+        return (struct samples_encoder){.ref = first_ref, .t = first_t};
+}
+
+uint8_t *record_sample_put(const struct samples_encoder *e, uint8_t *p, uint64_t ref, TimeMs t, double v)
+{
+        uint64_t bits;
+        memcpy(&bits, &v, 8);
+        p = put_varint(p, (int64_t)(ref - e->ref));
+        p = put_varint(p, (int64_t)((uint64_t)t - (uint64_t)e->t));
+        put_be64(p, bits);
+        return p + 8;
+}
+
+void record_exemplars(struct buf *b, const struct record_exemplar *e, size_t n)
+{
+        buf_putc(b, RECORD_EXEMPLARS);
+        for (size_t i = 0; i < n; i++) {
+                uint8_t *p = (uint8_t *)buf_reserve(b, 16 + RECORD_SAMPLE_MAX_BYTES + e[i].labels.n);
+                if (!p)
+                        return;
+                uint8_t *from = p;
+                if (i == 0) {
+                        put_be64(p, e[0].ref);
+                        put_be64(p + 8, (uint64_t)e[0].t);
+                        p += 16;
+                }
+                struct samples_encoder base = {.ref = e[0].ref, .t = e[0].t};
+                p = record_sample_put(&base, p, e[i].ref, e[i].t, e[i].v);
+                memcpy(p, e[i].labels.p, e[i].labels.n);
+                b->n += (size_t)(p + e[i].labels.n - from);
+        }
+}
+
+/* ---- decoding ---- */
+
+void record_series_iter_init(struct record_series_iter *it)
+{
+        *it = (struct record_series_iter){.ref = 0};
+}
+
+void record_series_iter_done(struct record_series_iter *it)
+{
+        vec_done(&it->labels);
+}
+
+struct error *record_series_open(struct record_series_iter *it, Str rec)
+{
+        if (record_type(rec) != RECORD_SERIES)
+                return error_new(ERROR_CORRUPT, "invalid record type");
+        it->rest = str_skip(rec, 1);
+        return NULL;
+}
+
+struct error *record_series_next(struct record_series_iter *it, bool *ret_more)
+{
+        *ret_more = false;
+        if (it->rest.n == 0)
+                return NULL;
+        it->from = it->rest.n;
+        struct cursor c = cursor_of(it->rest);
+        it->ref = take_be64(&c);
+        uint64_t n = take_uvarint(&c);
+        vec_clear(&it->labels);
+        for (uint64_t i = 0; i < n && c.ok; i++) {
+                Str name = take_str(&c);
+                Str value = take_str(&c);
+                if (c.ok)
+                        vec_push(&it->labels, (Label){.name = name, .value = value});
+        }
+        if (!c.ok)
+                return cut_short("series");
+        it->rest = (Str){(const char *)c.p, (size_t)(c.end - c.p)};
+        *ret_more = true;
+        return NULL;
+}
+
+static void samples_v1(struct cursor *c, RecordSampleVec *ret)
+{
+        uint64_t ref = take_be64(c);
+        int64_t t = (int64_t)take_be64(c);
+        vec_reserve(ret, (size_t)(c->end - c->p) / 10 + 1);
+        while (c->p < c->end) {
+                struct record_sample s;
+                s.ref = ref + (uint64_t)take_varint(c);
+                s.t = (int64_t)((uint64_t)t + (uint64_t)take_varint(c));
+                uint64_t bits = take_be64(c);
+                memcpy(&s.v, &bits, 8);
+                if (!c->ok)
+                        return;
+                vec_push(ret, s);
+        }
+}
+
+static void samples_v2(struct cursor *c, RecordSampleVec *ret)
+{
+        uint64_t ref = 0, first_t = 0;
+        for (bool is_first = true; c->p < c->end; is_first = false) {
+                struct record_sample s;
+                if (is_first) {
+                        ref = (uint64_t)take_varint(c);
+                        first_t = (uint64_t)take_varint(c);
+                        s.t = (int64_t)first_t;
+                        take_varint(c);                         /* start time */
+                } else {
+                        ref += (uint64_t)take_varint(c);
+                        s.t = (int64_t)(first_t + (uint64_t)take_varint(c));
+                        if (take_byte(c) > 1)                   /* 0 none, 1 as the one before, else explicit */
+                                take_varint(c);
+                }
+                s.ref = ref;
+                uint64_t bits = take_be64(c);
+                memcpy(&s.v, &bits, 8);
+                if (!c->ok)
+                        return;
+                vec_push(ret, s);
+        }
+}
+
+struct error *record_samples(Str rec, RecordSampleVec *ret)
+{
+        enum record_type type = record_type(rec);
+        if (type != RECORD_SAMPLES && type != RECORD_SAMPLES_V2)
+                return error_new(ERROR_CORRUPT, "invalid record type");
+        if (rec.n == 1)
+                return NULL;
+        struct cursor c = cursor_of(str_skip(rec, 1));
+        if (type == RECORD_SAMPLES)
+                samples_v1(&c, ret);
+        else
+                samples_v2(&c, ret);
+        return c.ok ? NULL : cut_short("samples");
+}
+
+struct error *record_tombstones(Str rec, RecordTombstoneVec *ret)
+{
+        if (record_type(rec) != RECORD_TOMBSTONES)
+                return error_new(ERROR_CORRUPT, "invalid record type");
+        struct cursor c = cursor_of(str_skip(rec, 1));
+        while (c.p < c.end) {
+                struct record_tombstone t;
+                t.ref = take_be64(&c);
+                t.mint_ms = take_varint(&c);
+                t.maxt_ms = take_varint(&c);
+                if (!c.ok)
+                        return cut_short("tombstones");
+                vec_push(ret, t);
+        }
+        return NULL;
+}
+
+struct error *record_exemplars_decode(Str rec, RecordExemplarVec *ret)
+{
+        if (record_type(rec) != RECORD_EXEMPLARS)
+                return error_new(ERROR_CORRUPT, "invalid record type");
+        if (rec.n == 1)
+                return NULL;
+        struct cursor c = cursor_of(str_skip(rec, 1));
+        uint64_t ref = take_be64(&c);
+        uint64_t t = take_be64(&c);
+        while (c.p < c.end) {
+                struct record_exemplar x;
+                x.ref = ref + (uint64_t)take_varint(&c);
+                x.t = (int64_t)(t + (uint64_t)take_varint(&c));
+                uint64_t bits = take_be64(&c);
+                memcpy(&x.v, &bits, 8);
+                const char *from = (const char *)c.p;
+                uint64_t n = take_uvarint(&c);
+                for (uint64_t i = 0; i < n && c.ok; i++) {
+                        take_str(&c);
+                        take_str(&c);
+                }
+                if (!c.ok)
+                        return cut_short("exemplars");
+                x.labels = (Str){from, (size_t)((const char *)c.p - from)};
+                vec_push(ret, x);
+        }
+        return c.ok ? NULL : cut_short("exemplars");
+}
+
+struct error *record_metadata(Str rec, RecordMetadataVec *ret)
+{
+        if (record_type(rec) != RECORD_METADATA)
+                return error_new(ERROR_CORRUPT, "invalid record type");
+        struct cursor c = cursor_of(str_skip(rec, 1));
+        while (c.p < c.end) {
+                struct record_metadata m = {.ref = 0};
+                const char *from = (const char *)c.p;
+                m.ref = take_uvarint(&c);
+                m.type = take_byte(&c);
+                uint64_t n = take_uvarint(&c);
+                for (uint64_t i = 0; i < n && c.ok; i++) {
+                        Str name = take_str(&c);
+                        Str value = take_str(&c);
+                        if (str_eq(name, STR("UNIT")))
+                                m.unit = value;
+                        else if (str_eq(name, STR("HELP")))
+                                m.help = value;
+                }
+                if (!c.ok)
+                        return cut_short("metadata");
+                m.raw = (Str){from, (size_t)((const char *)c.p - from)};
+                vec_push(ret, m);
+        }
+        return NULL;
+}
