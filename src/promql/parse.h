@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* parse.h — PromQL text to tree, with upstream's error texts, and back.
+ *
+ *   const struct expr *x;
+ *   e = promql_parse(&opts, STR("sum(rate(a[5m]))"), &arena, &x);           "1:5: parse error: unexpected …"
+ *   promql_print(&buf, x);                          canonical one-line text (String())
+ *   promql_print_pretty(&buf, x);                   /api/v1/format_query
+ *   promql_print_ast_json(&buf, x);                 /api/v1/parse_query
+ *
+ * Matchers (regexes) of the tree are owned by the arena's lifetime through promql_tree_done(). Threads: pure.
+ * Upstream: promql/parser/{lex.go,parse.go,generated_parser.y,printer.go,prettier.go}, web/api/v1/translate_ast.go */
+#ifndef PROMQL_PARSE_H
+#define PROMQL_PARSE_H
+
+#include "base/error.h"
+#include "base/metric.h"
+#include "promql/ast.h"
+#include "promql/function.h"
+
+struct promql_parse_opts {              /* what --enable-feature switches on */
+        bool experimental_functions;    /* promql-experimental-functions */
+        bool extended_range_selectors;  /* anchored, smoothed */
+        bool fill_modifiers;            /* fill, fill_left, fill_right */
+};
+/* Regexes cannot live in an arena: they are listed here and freed by promql_tree_done. */
+struct promql_tree {
+        const struct expr *root;
+        MatcherVec matchers;
+};
+#define PROMQL_TREE_INIT {.root = NULL, .matchers = VEC_INIT}
+struct error *promql_parse(const struct promql_parse_opts *o, Str text, struct arena *a, struct promql_tree *ret) MUST_CHECK;
+void promql_tree_done(struct promql_tree *t);
+/* A selector alone, as match[] takes it: name{…}; nothing else may follow. Freed by matcher_vec_done. At least one must not match empty. */
+struct error *promql_parse_selector(Str text, struct arena *a, MatcherVec *ret) MUST_CHECK;
+void promql_print(struct buf *b, const struct expr *x);
+void promql_print_pretty(struct buf *b, const struct expr *x);
+void promql_print_ast_json(struct buf *b, const struct expr *x);
+/* One line of a test file's load: metric and values; see tests/conformance. Values without native histograms. */
+struct promql_series_line {
+        Labels labels;
+        struct promql_series_value {
+                bool omitted;
+                double v;
+        } *values;
+        size_t n;
+};
+struct error *promql_parse_series_line(Str text, struct arena *a, struct promql_series_line *ret) MUST_CHECK;
+
+#endif
