@@ -16,8 +16,9 @@ void buf_put_go_duration(struct buf *b, int64_t ns);            /* Go's time.Dur
 struct error *size_parse(Str s, uint64_t *ret_bytes) MUST_CHECK;
 void buf_put_size(struct buf *b, uint64_t bytes);               /* as units.Base2Bytes prints it: "512MiB" */
 
-/* Times of the API: RFC3339 or float seconds; false: neither. Rounded to milliseconds as upstream. */
-bool time_parse_rfc3339(Str s, int64_t *ret_ms);
-void buf_put_rfc3339(struct buf *b, int64_t ms);                /* 2026-11-24T21:12:57.123Z, UTC, fraction as RFC3339Nano (no trailing zeros) */
+bool time_parse_rfc3339(Str s, int64_t *ret_ms);                /* parts of a millisecond are cut off */
+/* Times of the API: RFC3339 or float seconds; false: neither. Rounding and overflow as upstream. */
+bool time_parse(Str s, int64_t *ret_ms);
+void buf_put_rfc3339(struct buf *b, int64_t ms);                /* 2026-11-24T21:12:57.12Z: no trailing zeros */
 
 #endif
