@@ -10,6 +10,7 @@
 
 enum value_type { VALUE_NONE, VALUE_SCALAR, VALUE_VECTOR, VALUE_MATRIX, VALUE_STRING };
 const char *value_type_name(enum value_type t);                 /* "scalar", "instant vector", "range vector", "string", "none" */
+const char *value_type_text(enum value_type t);                 /* as the API calls it: "scalar", "vector", "matrix", "string", "none" */
 
 enum expr_type {
         EXPR_NUMBER,            /* [numberLiteral] */
@@ -42,6 +43,7 @@ enum aggregate_op {
 const char *aggregate_op_text(enum aggregate_op op);            /* "sum" */
 
 enum match_card { CARD_ONE_TO_ONE, CARD_MANY_TO_ONE, CARD_ONE_TO_MANY, CARD_MANY_TO_MANY };
+const char *match_card_text(enum match_card c);                 /* "one-to-one" */
 struct vector_matching {
         enum match_card card;
         bool on;                                                /* labels are the ones to match on; else the ones to ignore */

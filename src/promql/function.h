@@ -18,7 +18,7 @@ struct promql_function {
         const char *name;
         enum value_type args[FUNCTION_ARGS_MAX];
         int n_args;
-        int variadic;                   /* 0: exactly n_args; n > 0: up to n more of the last; -1: any number more; as upstream counts it */
+        int variadic;                   /* 0: exactly n_args; else at least n_args - 1, and at most n_args - 1 + variadic (-1: any number) */
         bool experimental;
         enum value_type returns;
 };
