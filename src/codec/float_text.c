@@ -22,11 +22,19 @@ static struct digits digits_of(double v)
         int exponent;
         float_shim_shortest(v, &all, &exponent);
         char rev[24];
+        int n = 0;
+        while (all >= 100) {
+                unsigned two = (unsigned)(all % 100);
+                all /= 100;
+                rev[n++] = (char)('0' + two % 10);
+                rev[n++] = (char)('0' + two / 10);
+        }
         for (; all; all /= 10)
-                rev[g.n++] = (char)('0' + all % 10);
-        for (int i = 0; i < g.n; i++)
-                g.d[i] = rev[g.n - 1 - i];
-        g.point = g.n + exponent;
+                rev[n++] = (char)('0' + all % 10);
+        for (int i = 0; i < n; i++)
+                g.d[i] = rev[n - 1 - i];
+        g.n = n;
+        g.point = n + exponent;
         return g;
 }
 
@@ -51,16 +59,26 @@ static char *print_e(char *p, const struct digits *g)
 
 static char *print_f(char *p, const struct digits *g)
 {
-        if (g->point <= 0)
+        int whole = g->point < g->n ? g->point : g->n; /* digits in front of the point */
+        if (whole <= 0) {
                 *p++ = '0';
-        for (int i = 0; i < g->point; i++)
-                *p++ = i < g->n ? g->d[i] : '0';
-        if (g->n > g->point) {
-                *p++ = '.';
-                for (int i = g->point; i < g->n; i++)
-                        *p++ = i < 0 ? '0' : g->d[i];
+                whole = 0;
         }
-        return p;
+        memcpy(p, g->d, (size_t)whole);
+        p += whole;
+        if (g->point > g->n) {
+                memset(p, '0', (size_t)(g->point - g->n));
+                return p + (g->point - g->n);
+        }
+        if (g->n == whole)
+                return p;
+        *p++ = '.';
+        if (g->point < 0) {
+                memset(p, '0', (size_t)-g->point);
+                p += -g->point;
+        }
+        memcpy(p, g->d + whole, (size_t)(g->n - whole));
+        return p + (g->n - whole);
 }
 
 size_t float_print(double v, char fmt, char ret[FLOAT_TEXT_MAX_BYTES])
@@ -77,12 +95,20 @@ size_t float_print(double v, char fmt, char ret[FLOAT_TEXT_MAX_BYTES])
         if (signbit(v))
                 *p++ = '-';
         struct digits g = digits_of(v);
-        int exp = g.point - 1;
-        bool e = fmt == 'e' || (fmt == 'g' && g.n && (exp < -4 || exp >= 21));
-        if (fmt == 'g' && g.n)
-                e = exp < -4 || exp >= (g.n > 6 && g.n >= g.point ? g.n : 6);
-        if (fmt == 'g')                         /* Go: with shortest digits the threshold is 21 only in %v, 6 never less than that here */
-                e = g.n && (exp < -4 || exp >= 6) && !(exp < 21 && exp >= 0 && false);
+        bool e = fmt == 'e' || (fmt == 'g' && g.n && (g.point - 1 < -4 || g.point - 1 >= 6));
         p = e ? print_e(p, &g) : print_f(p, &g);
         return (size_t)(p - ret);
+}
+
+void buf_put_float(struct buf *b, double v, char fmt)
+{
+        char text[FLOAT_TEXT_MAX_BYTES];
+        buf_append(b, text, float_print(v, fmt, text));
+}
+
+void buf_put_sample_value(struct buf *b, double v)
+{
+        double abs = fabs(v);
+        bool e = abs != 0 && isfinite(v) && (abs < 1e-6 || abs >= 1e21);
+        buf_put_float(b, v, e ? 'e' : 'f');
 }

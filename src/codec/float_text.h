@@ -6,17 +6,19 @@
 #include "base/buf.h"
 #include "base/str.h"
 
-enum { FLOAT_TEXT_MAX_BYTES = 352 };            /* longest: -1.797…e308 in 'f' form and then some */
+enum { FLOAT_TEXT_MAX_BYTES = 352 }; /* longest: -1.797…e308 in 'f' form and then some */
 
-/* Shortest text that reads back to v. fmt 'f', 'e', 'g' as strconv.FormatFloat(v, fmt, -1, 64): NaN, +Inf, -Inf. Not NUL-terminated. */
+/* Shortest text that reads back to v. fmt 'f', 'e', 'g' as strconv.FormatFloat(v, fmt, -1, 64): NaN, +Inf, -Inf. Not
+ * NUL-terminated. */
 size_t float_print(double v, char fmt, char ret[FLOAT_TEXT_MAX_BYTES]);
 void buf_put_float(struct buf *b, double v, char fmt);
 /* Sample values of the HTTP API: 'f', but 'e' when |v| < 1e-6 or >= 1e21 (0 and NaN, Inf excepted). */
 void buf_put_sample_value(struct buf *b, double v);
-/* All of s as Go's ParseFloat(s, 64) takes it: decimal, hex floats, inf, infinity, nan in any case, underscores only if allowed there.
- * Out of range gives ±Inf and true, as Prometheus ignores ErrRange nowhere: see *ret_range. */
+/* All of s as Go's ParseFloat(s, 64) takes it: decimal, hex floats, inf, infinity, nan in any case, underscores between
+ * digits. Out of range is true with ±Inf and *ret_range, where Go answers ErrRange; ret_range may be NULL. */
 bool float_parse(Str s, double *ret, bool *ret_range);
-/* The exposition formats' value: fast path for short decimal integers; no underscores, no hex; NaN, Inf in any case. */
+/* The exposition formats' value, as ParseFloat without hex and underscores; out of range is false. Fast for short
+ * decimals. */
 bool float_parse_fast(Str s, double *ret);
 
 #endif

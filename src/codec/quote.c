@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "codec/quote.h"
 
+#include "codec/printable.h"
+
 size_t utf8_decode(Str s, uint32_t *ret_rune)
 {
         const unsigned char *p = (const unsigned char *)s.p;
@@ -31,7 +33,7 @@ bool utf8_is_valid(Str s)
         size_t i = 0;
         while (i < s.n) {
                 uint64_t eight;
-                if (s.n - i >= 8) {             /* ASCII, eight bytes at a time */
+                if (s.n - i >= 8) { /* ASCII, eight bytes at a time */
                         memcpy(&eight, s.p + i, 8);
                         if (!(eight & UINT64_C(0x8080808080808080))) {
                                 i += 8;
@@ -47,26 +49,18 @@ bool utf8_is_valid(Str s)
         return true;
 }
 
-/* Close to Go's unicode tables: letters, marks, numbers, punctuation and symbols print; other spaces, controls and private use do not. */
-static bool is_printable(uint32_t r)
-{
-        if (r < 0x20 || r == 0x7f)
-                return false;
-        if (r < 0x7f)
-                return true;
-        if (r <= 0xa0 || r == 0xad)
-                return false;
-        if ((r >= 0x2000 && r <= 0x200f) || (r >= 0x2028 && r <= 0x202f) || (r >= 0x205f && r <= 0x206f) || r == 0x1680 || r == 0x3000)
-                return false;
-        if ((r >= 0xe000 && r <= 0xf8ff) || r == 0xfeff || (r >= 0xfff0 && r <= 0xfffb) || (r & 0xfffe) == 0xfffe)
-                return false;
-        return r < 0xe0000;
-}
-
 void buf_put_go_quoted(struct buf *b, Str s)
 {
         buf_putc(b, '"');
         while (s.n > 0) {
+                size_t plain = 0;
+                while (plain < s.n && s.p[plain] >= 0x20 && s.p[plain] < 0x7f && s.p[plain] != '"' &&
+                       s.p[plain] != '\\')
+                        plain++;
+                buf_append(b, s.p, plain);
+                s = str_skip(s, plain);
+                if (s.n == 0)
+                        break;
                 uint32_t r;
                 size_t n = utf8_decode(s, &r);
                 if (n == 0) {
@@ -82,7 +76,7 @@ void buf_put_go_quoted(struct buf *b, Str s)
                 } else if (at) {
                         buf_putc(b, '\\');
                         buf_putc(b, letters[at - named]);
-                } else if (is_printable(r)) {
+                } else if (rune_is_printable(r)) {
                         buf_append(b, s.p, n);
                 } else if (r < 0x20 || r == 0x7f) {
                         buf_printf(b, "\\x%02x", r);

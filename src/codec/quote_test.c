@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "codec/quote.h"
+
+#include "base/test.h"
+#include "codec/printable.h"
+
+static void quotes(Str s, const char *want)
+{
+        struct buf b = BUF_INIT(1000);
+        buf_put_go_quoted(&b, s);
+        CHECK_STR(buf_str(&b), want);
+        buf_done(&b);
+}
+
+TEST(buf_put_go_quoted, writes_what_strconv_quote_writes)
+{
+        quotes(STR(""), "\"\"");
+        quotes(STR("plain text"), "\"plain text\"");
+        quotes(STR("a\"b\\c"), "\"a\\\"b\\\\c\"");
+        quotes(STR("\a\b\f\n\r\t\v"), "\"\\a\\b\\f\\n\\r\\t\\v\"");
+        quotes(STR("\0\x01\x1f\x7f"), "\"\\x00\\x01\\x1f\\x7f\"");
+        quotes(STR("h\xc3\xa9llo \xe4\xb8\x96 \xf0\x9f\x98\x80"), "\"h\xc3\xa9llo \xe4\xb8\x96 \xf0\x9f\x98\x80\"");
+        quotes(STR("\xff\xc3\xe4\xb8"), "\"\\xff\\xc3\\xe4\\xb8\"");
+        quotes(STR("\xc2\xa0\xc2\xad\xe2\x80\xa8\xef\xbb\xbf"), "\"\\u00a0\\u00ad\\u2028\\ufeff\"");
+        quotes(STR("\xf3\xa0\x80\x81"), "\"\\U000e0001\"");
+        quotes(STR("\xef\xbf\xbd"), "\"\xef\xbf\xbd\"");
+}
+
+TEST(utf8_decode, refuses_overlong_surrogates_and_cut_sequences)
+{
+        uint32_t r = 0;
+        CHECK_U64(utf8_decode(STR("\xf4\x8f\xbf\xbf"), &r), 4);
+        CHECK_U64(r, 0x10ffff);
+        CHECK_U64(utf8_decode(STR("\xc0\x80"), &r), 0);
+        CHECK_U64(utf8_decode(STR("\xe0\x80\x80"), &r), 0);
+        CHECK_U64(utf8_decode(STR("\xf0\x80\x80\x80"), &r), 0);
+        CHECK_U64(utf8_decode(STR("\xed\xa0\x80"), &r), 0);
+        CHECK_U64(utf8_decode(STR("\xf4\x90\x80\x80"), &r), 0);
+        CHECK_U64(utf8_decode(STR("\xe4\xb8"), &r), 0);
+        CHECK_U64(utf8_decode(STR("\x80"), &r), 0);
+        CHECK_U64(utf8_decode(STR(""), &r), 0);
+        CHECK(utf8_is_valid(STR("0123456789 abc \xc3\xa9 0123456789")));
+        CHECK(!utf8_is_valid(STR("0123456789 abc \xc3 0123456789")));
+        CHECK(utf8_is_valid(STR("")));
+}
+
+TEST(rune_is_printable, counts_as_go_does)
+{
+        uint32_t n = 0;
+        for (uint32_t r = 0; r <= 0x10ffff; r++)
+                n += rune_is_printable(r);
+        CHECK_U64(n, 148998);
+        CHECK(rune_is_printable(' ') && !rune_is_printable(0xa0) && rune_is_printable(0x4e16) &&
+              !rune_is_printable(0xe000));
+        CHECK(!rune_is_printable(0x378) && rune_is_printable(0x1f600) && !rune_is_printable(0x110000));
+}
