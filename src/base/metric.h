@@ -16,6 +16,7 @@
 #define BASE_METRIC_H
 
 #include "base/buf.h"
+#include "base/clock.h"
 #include "base/str.h"
 
 struct metric_registry;
@@ -25,11 +26,12 @@ enum metric_family_type { METRIC_FAMILY_COUNTER, METRIC_FAMILY_GAUGE, METRIC_FAM
 
 struct metric_registry *metric_registry_new(void);
 void metric_registry_free(struct metric_registry *r);           /* NULL is fine */
+void metric_registry_set_clock(struct metric_registry *r, const struct clock *c);       /* for tests: moves the window of summaries */
 
 /* label_names: NULL-terminated, or NULL for none. Texts are copied. */
 struct metric_family *metric_family(struct metric_registry *r, enum metric_family_type t, const char *name, const char *help, const char *const *label_names);
 void metric_family_set_buckets(struct metric_family *f, const double *upper, size_t n);         /* histograms; before the first metric; default: client_golang's */
-void metric_family_set_quantiles(struct metric_family *f, const double *q, size_t n);           /* summaries: over a sliding window of 10 minutes; none: only sum and count */
+void metric_family_set_quantiles(struct metric_family *f, const double *q, size_t n);           /* summaries: of the last 1024 values of the last 10 minutes; none: only sum and count */
 struct metric *metric_with(struct metric_family *f, const Str *values);                         /* made at first use */
 void metric_family_clear(struct metric_family *f);                                              /* forgets all its metrics; their handles are dead */
 void metric_remove(struct metric_family *f, const Str *values);
@@ -45,7 +47,8 @@ void metric_set(struct metric *m, double v);                    /* gauges, and c
 void metric_observe(struct metric *m, double v);                /* histograms, summaries */
 double metric_get(const struct metric *m);                      /* value; count of histograms and summaries */
 
-/* fn is called before each write, in order of registration. Not concurrently with itself. */
+/* fn is called before each write, in order of registration, no two at once. It may register and fill families, not write. After
+ * metric_collect_remove returns fn does not run: call that without the locks that fn takes. */
 void metric_collect(struct metric_registry *r, void (*fn)(void *ctx), void *ctx);
 void metric_collect_remove(struct metric_registry *r, void (*fn)(void *ctx), void *ctx);
 void metric_write_text(struct metric_registry *r, struct buf *b);
