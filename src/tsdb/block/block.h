@@ -14,6 +14,7 @@
 #include "base/file.h"
 #include "storage/storage.h"
 #include "tsdb/block/meta.h"
+#include "tsdb/wal/disk.h"
 
 struct block;
 
@@ -51,6 +52,7 @@ struct error *block_snapshot(const struct block *b, const char *into) MUST_CHECK
 struct block_write_opts {
         uint64_t segment_bytes;         /* 0: 512 MiB */
         const bool *cancel;             /* NULL, or: stop with ERROR_CANCELLED when it becomes true */
+        const struct disk *disk;        /* NULL: disk_system. A seam for tests: chunk files, the index and the rename go through it */
 };
 /* Writes a new block below parent_dir from series in label order; samples outside [meta->mint_ms, meta->maxt_ms) and deleted ones are left
  * out, chunks that need no change are copied byte for byte, overlapping or cut ones are encoded anew (at most 120 samples).
