@@ -4,7 +4,6 @@
 #include <inttypes.h>
 
 #include "base/file.h"
-#include "codec/json.h"
 
 void block_meta_done(struct block_meta *m)
 {
@@ -89,11 +88,11 @@ static void put_hints(struct buf *b, const struct block_meta *m)
 {
         VEC(const char *) hints = VEC_INIT;
         if (m->hints & BLOCK_HINT_OUT_OF_ORDER)
-                vec_push(&hints, "from-out-of-order");
+                vec_push(&hints, "\"from-out-of-order\"");
         if (m->hints & BLOCK_HINT_SELECTED_SERIES)
-                vec_push(&hints, "from-selected-series");
+                vec_push(&hints, "\"from-selected-series\"");
         if (m->hints & BLOCK_HINT_STALE_SERIES)
-                vec_push(&hints, "from-stale-series");
+                vec_push(&hints, "\"from-stale-series\"");
         for (size_t i = 0; i < m->other_hints.n; i++)
                 vec_push(&hints, m->other_hints.p[i]);
         qsort(hints.p, hints.n, sizeof *hints.p, hint_cmp);
@@ -101,7 +100,7 @@ static void put_hints(struct buf *b, const struct block_meta *m)
         buf_putc(b, '[');
         for (size_t i = 0; i < hints.n; i++) {
                 put_key(b, 3, &first, NULL);
-                json_put_str(b, str_from(hints.p[i]));
+                buf_puts(b, hints.p[i]);
         }
         put_end(b, 2, first, ']');
         vec_done(&hints);

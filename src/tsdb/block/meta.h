@@ -36,8 +36,8 @@ struct block_meta {
         VEC(struct block_desc) parents;
         bool deletable, failed;
         unsigned hints;                 /* enum block_hint */
-        VEC(char *) other_hints;        /* that we have no bit for */
-        char *extra;                    /* members that we do not know, as compact JSON text "\"k\":v,…"; NULL: none */
+        VEC(char *) other_hints;        /* that we have no bit for, as JSON strings */
+        char *extra;                    /* members that we do not know, as JSON text "\"k\": v,\n\t…", values byte for byte; NULL: none */
 };
 #define BLOCK_META_INIT {.level = 0}
 #define BLOCK_META_FILE "meta.json"

@@ -77,7 +77,7 @@ static struct error *get_hints(const struct json *a, struct block_meta *m)
                 else if (str_eq(s, STR("from-stale-series")))
                         m->hints |= BLOCK_HINT_STALE_SERIES;
                 else
-                        vec_push(&m->other_hints, str_dup(s));
+                        vec_push(&m->other_hints, str_dup(h->value.raw));
         }
         return NULL;
 }

@@ -7,6 +7,7 @@
 #ifndef TSDB_WAL_DISK_H
 #define TSDB_WAL_DISK_H
 
+#include <stdint.h>
 #include <sys/types.h>
 
 #include "base/error.h"
