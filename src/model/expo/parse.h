@@ -39,8 +39,8 @@ struct error *expo_next(struct expo_parser *p, struct expo_entry *ret) MUST_CHEC
 /* If the next bytes are exactly `series` followed by white space and a value (and all of the line is well-formed): parses only that
  * value and timestamp, true. Else false and nothing consumed. */
 bool expo_next_known(struct expo_parser *p, Str series, struct expo_entry *ret);
-/* The labels of the entry's series bytes (with __name__), sorted; unescaped values are in the arena. Empty values are left out. Duplicate names
- * are kept for the caller to refuse. */
+/* The labels of the entry's series bytes (with __name__), sorted; unescaped values are in the arena. Empty values
+ * and duplicate names are kept: honor_labels must see the first, the caller refuses the second. */
 struct error *expo_labels(const struct expo_parser *p, const struct expo_entry *x, struct arena *a, Labels *ret) MUST_CHECK;
 /* From a Content-Type header: false when it names no text format that we read (protobuf, html, …); *ret_error text as upstream. */
 struct error *expo_format_of(Str content_type, Str fallback_protocol, enum expo_format *ret) MUST_CHECK;
