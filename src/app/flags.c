@@ -368,12 +368,9 @@ static void put_wrapped(struct buf *b, Str text, size_t width, size_t indent)
 static void put_flag_row(struct buf *b, const char *left, const char *help, size_t column)
 {
         enum { LINE_WIDTH = 80 };
-        buf_printf(b, "  %s", left);
-        size_t n = strlen(left);
-        if (n >= 30)
-                buf_printf(b, "\n%*s", (int)(column + 4), "");
-        else
-                buf_printf(b, "%*s", (int)(column - n + 2), "");
+        buf_printf(b, "  %-*s  ", (int)column, left);
+        if (strlen(left) >= 30)
+                buf_printf(b, "\n%*s", (int)column + 4, "");
         put_wrapped(b, str_from(help), LINE_WIDTH - column - 4, column + 4);
 }
 

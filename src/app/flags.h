@@ -33,7 +33,6 @@ enum flag_bits {
         FLAG_HIDDEN = 1,
         FLAG_SERVER_ONLY = 2,   /* Prometheus: refused with --agent */
         FLAG_AGENT_ONLY = 4,
-        FLAG_OURS = 8,          /* not of the original: left out of status/flags of the role */
 };
 struct flag {
         const char *name, *help;

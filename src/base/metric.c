@@ -303,6 +303,14 @@ void metric_observe(struct metric *m, double v)
         float_add(&m->bits, v);
 }
 
+void metric_set_summary(struct metric *m, double sum, uint64_t count)
+{
+        if (m->family->type != METRIC_FAMILY_SUMMARY || m->ring)
+                bug("metric_set_summary of %s, which is no summary without quantiles", m->family->name);
+        __atomic_store_n(&m->whole, count, __ATOMIC_RELAXED);
+        __atomic_store_n(&m->bits, bits_of(sum), __ATOMIC_RELAXED);
+}
+
 double metric_get(const struct metric *m)
 {
         uint64_t whole = __atomic_load_n(&m->whole, __ATOMIC_RELAXED);

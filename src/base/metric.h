@@ -45,6 +45,7 @@ struct metric *metric_summary(struct metric_registry *r, const char *name, const
 void metric_add(struct metric *m, double v);                    /* counters, gauges */
 void metric_set(struct metric *m, double v);                    /* gauges, and counters whose value is kept elsewhere */
 void metric_observe(struct metric *m, double v);                /* histograms, summaries */
+void metric_set_summary(struct metric *m, double sum, uint64_t count);  /* summaries without quantiles whose totals are kept elsewhere */
 double metric_get(const struct metric *m);                      /* value; count of histograms and summaries */
 
 /* fn is called before each write, in order of registration, no two at once. It may register and fill families, not write. After

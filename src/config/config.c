@@ -87,7 +87,7 @@ static Labels external_labels_make(struct arena *a, Labels written)
         return (Labels){v, n};
 }
 
-static struct error *text_decode(struct config *c, Str text, const char *dir)
+static struct error *text_decode(struct config *c, Str text, const char *dir, const struct config_opts *opts)
 {
         struct yaml *root;
         text = arena_str(&c->arena, text);
@@ -97,7 +97,9 @@ static struct error *text_decode(struct config *c, Str text, const char *dir)
         struct conf_decoder d;
         conf_decoder_init(&d, &c->arena);
         d.dir = dir;
+        d.extra_scrape_metrics = opts && opts->extra_scrape_metrics;
         memcpy(&c->file, file_conf_schema.defaults, sizeof c->file);
+        c->file.global.extra_metrics = d.extra_scrape_metrics ? TRI_TRUE : TRI_FALSE;
         if (root)
                 e = conf_decode(&d, &file_conf_schema, root, &c->file);
         struct error *types = conf_decoder_finish(&d);
@@ -175,13 +177,13 @@ static struct error *includes_decode(struct config *c, const char *dir)
         return NULL;
 }
 
-struct error *config_parse(Str text, const char *dir, struct config **ret)
+struct error *config_parse(Str text, const char *dir, const struct config_opts *opts, struct config **ret)
 {
         struct config *c = mem_new(struct config);
         c->refs = 1;
         arena_init(&c->arena, CONFIG_MEMORY_MAX_BYTES);
         c->checksum = hash_bytes(text.p, text.n);
-        struct error *e = text_decode(c, text, dir);
+        struct error *e = text_decode(c, text, dir, opts);
         if (!e)
                 e = includes_decode(c, dir);
         if (!e) {
@@ -200,7 +202,7 @@ struct error *config_parse(Str text, const char *dir, struct config **ret)
         return NULL;
 }
 
-struct error *config_load(const char *path, struct config **ret)
+struct error *config_load(const char *path, const struct config_opts *opts, struct config **ret)
 {
         char *text;
         size_t n;
@@ -208,7 +210,7 @@ struct error *config_load(const char *path, struct config **ret)
         if (e)
                 return e;
         char *dir = str_dup(path_dir(str_from(path)));
-        e = config_parse((Str){text, n}, dir, ret);
+        e = config_parse((Str){text, n}, dir, opts, ret);
         free(dir);
         free(text);
         return e ? error_wrap(e, "parsing YAML file %s", path) : NULL;

@@ -2,7 +2,7 @@
 /* config.h — prometheus.yml into the options of the modules.
  *
  *   struct config *c;
- *   e = config_load("prometheus.yml", &c);          "parsing YAML file prometheus.yml: yaml: unmarshal errors:\n  line 2: …"
+ *   e = config_load("prometheus.yml", NULL, &c);          "parsing YAML file prometheus.yml: yaml: unmarshal errors:\n  line 2: …"
  *   config_scrape_conf(c, &conf);                   each user of the configuration holds a reference until it is done with it
  *   config_unref(c);
  *
@@ -16,9 +16,13 @@
 #include "collect/scrape/conf.h"
 
 struct config;
-struct error *config_load(const char *path, struct config **ret) MUST_CHECK;
+struct config_opts {                    /* what feature flags make the default */
+        bool extra_scrape_metrics;
+};
+/* opts NULL: none. */
+struct error *config_load(const char *path, const struct config_opts *opts, struct config **ret) MUST_CHECK;
 /* The same from text; dir: what relative paths are resolved against. Errors have no "parsing YAML file" in front. */
-struct error *config_parse(Str text, const char *dir, struct config **ret) MUST_CHECK;
+struct error *config_parse(Str text, const char *dir, const struct config_opts *opts, struct config **ret) MUST_CHECK;
 struct config *config_ref(struct config *c);
 void config_unref(struct config *c);                    /* NULL is fine */
 

@@ -60,6 +60,7 @@ static struct error *global_check(struct conf_decoder *d, const struct yaml *y, 
         G *g = object;
         if (y->n == 0) {                /* an empty block is as none */
                 *g = file_global_defaults;
+                g->extra_metrics = d->extra_scrape_metrics ? TRI_TRUE : TRI_FALSE;
                 return NULL;
         }
         if (!str_eq(g->validation_scheme, STR("utf8")) && !str_eq(g->validation_scheme, STR("legacy")))
@@ -78,7 +79,7 @@ static struct error *global_check(struct conf_decoder *d, const struct yaml *y, 
         if (g->native == TRI_UNSET)
                 g->native = file_global_defaults.native;
         if (g->extra_metrics == TRI_UNSET)
-                g->extra_metrics = file_global_defaults.extra_metrics;
+                g->extra_metrics = d->extra_scrape_metrics ? TRI_TRUE : TRI_FALSE;
         if (g->protocols.v && !is_protocol_list_valid(&g->protocols, &e)) {
                 struct error *global = error_new(ERROR_INVALID, "%s for global config", error_str(e));
                 error_free(e);
@@ -92,6 +93,7 @@ static struct error *global_decode(struct conf_decoder *d, const struct yaml *y,
 {
         if (yaml_is_null(y)) {
                 *(G *)at = file_global_defaults;
+                ((G *)at)->extra_metrics = d->extra_scrape_metrics ? TRI_TRUE : TRI_FALSE;
                 return NULL;
         }
         return conf_decode(d, &file_global_schema, y, at);
@@ -223,6 +225,8 @@ static bool is_glob_valid(Str s)
 static struct error *top_check(struct conf_decoder *d, const struct yaml *y, void *object)
 {
         C *c = object;
+        if (!yaml_get(y, STR("global")))
+                c->global.extra_metrics = d->extra_scrape_metrics ? TRI_TRUE : TRI_FALSE;
         if (c->runtime.gogc == 0)
                 c->runtime.gogc = runtime_fallback.gogc;
         for (size_t i = 0; i < c->scrape_config_files.n; i++) {

@@ -10,7 +10,7 @@
 static void refused_case(const char *text, const char *want)
 {
         struct config *c = NULL;
-        struct error *e = config_parse(str_from(text), ".", &c);
+        struct error *e = config_parse(str_from(text), ".", NULL, &c);
         CHECK_MSG(e, "accepted: %s", text);
         CHECK_ERROR(e, want);
 }
@@ -36,7 +36,7 @@ TEST(config_parse, names_what_is_not_supported_yet)
         refused_case("global: {scrape_native_histograms: true}\nscrape_configs:\n- job_name: a\n",
                      "scrape_native_histograms is not supported yet, in scrape config with job name \"a\"");
         struct config *c;
-        CHECK_OK(config_parse(STR("rule_files: []\nremote_write:\nalerting: {}\n"), ".", &c));
+        CHECK_OK(config_parse(STR("rule_files: []\nremote_write:\nalerting: {}\n"), ".", NULL, &c));
         config_unref(c);
 }
 
@@ -45,7 +45,7 @@ TEST(config_parse, expands_the_environment_in_external_labels)
         setenv("COEUS_TEST_X", "seen", 1);
         unsetenv("COEUS_TEST_Y");
         struct config *c;
-        CHECK_OK(config_parse(STR("global: {external_labels: {a: 'x$COEUS_TEST_X', b: '${COEUS_TEST_X}y', c: '$$a', d: '${COEUS_TEST_Y}', e: 'a$'}}\n"), ".", &c));
+        CHECK_OK(config_parse(STR("global: {external_labels: {a: 'x$COEUS_TEST_X', b: '${COEUS_TEST_X}y', c: '$$a', d: '${COEUS_TEST_Y}', e: 'a$'}}\n"), ".", NULL, &c));
         struct buf b = BUF_INIT(4096);
         labels_print(&b, config_external_labels(c));
         CHECK_STR(buf_str(&b), "{a=\"xseen\", b=\"seeny\", c=\"$a\", e=\"a$\"}");
@@ -58,7 +58,7 @@ TEST(config_scrapes, take_what_global_says)
         struct config *c;
         CHECK_OK(config_parse(STR("global: {scrape_interval: 15s, sample_limit: 7}\nscrape_configs:\n- job_name: a\n  basic_auth: {username: u, password_file: pw}\n"
                                   "  file_sd_configs: [{files: ['x/*.json']}]\n- job_name: b\n  scrape_interval: 5s\n  sample_limit: 3\n"),
-                              "/etc/p", &c));
+                              "/etc/p", NULL, &c));
         size_t n;
         const struct scrape_conf *s = config_scrapes(c, &n);
         CHECK_U64(n, 2);
@@ -92,7 +92,7 @@ TEST(config, agrees_with_the_original_on_its_test_data)
                 size_t yaml_n;
                 CHECK_OK(file_read(buf_cstr(&file), 16 << 20, &yaml, &yaml_n));
                 struct config *c = NULL;
-                struct error *e = config_parse((Str){yaml, yaml_n}, "testdata", &c);
+                struct error *e = config_parse((Str){yaml, yaml_n}, "testdata", NULL, &c);
                 if (e)
                         buf_printf(&got, "parsing YAML file testdata/" STR_FMT ": %s", STR_ARG(m->key), error_str(e));
                 else

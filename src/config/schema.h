@@ -57,7 +57,7 @@ struct conf_decoder {
         struct arena *arena;
         const char *dir;                                /* of the file: relative paths */
         VEC(Str) type_errors;
-        void *user;                                     /* for checks and custom rows */
+        bool extra_scrape_metrics;                      /* the default of that key */
 };
 struct conf_schema;
 struct conf_field {

@@ -40,12 +40,12 @@ struct web_opts {
 
         struct db *db;
         struct engine *engine;
-        struct scrape_manager *scrape;
         struct metric_registry *metrics;
         int64_t lookback_ms;                    /* of federation */
         uint64_t read_sample_limit;             /* remote read, sampled; 0: none */
         int read_concurrency;                   /* remote read; 0: no limit */
         size_t read_frame_bytes;
+        bool host_metrics;                      /* serve /host/metrics: collect/host's text */
 
         /* What the application answers. All may be called from any thread. Texts are heap, owned by the caller. */
         void *app;
@@ -62,6 +62,7 @@ struct web_opts {
 };
 struct error *web_new(const struct web_opts *o, struct web **ret) MUST_CHECK;
 struct error *web_start(struct web *w) MUST_CHECK;
+void web_set_scrape(struct web *w, struct scrape_manager *m);   /* once, before web_set_ready; outlives web_stop */
 void web_set_ready(struct web *w, bool ready);
 void web_set_stopping(struct web *w);                   /* from now on the API answers 503 and says that it stops */
 int web_port(const struct web *w, size_t listener);
