@@ -159,10 +159,16 @@ static Label *find_set(const struct labels_builder *b, Str name)
 void labels_builder_set(struct labels_builder *b, Str name, Str value)
 {
         Label *l = find_set(b, name);
-        if (l)
+        if (l && (l->value.n > 0 || value.n == 0)) {
                 l->value = value;
-        else
-                vec_push(&b->set, (Label){name, value});
+                return;
+        }
+        if (l) { /* deleted, and now there again: comes last, which labelmap's order depends on as upstream's does */
+                size_t at = (size_t)(l - b->set.p);
+                memmove(l, l + 1, (b->set.n - at - 1) * sizeof *l);
+                b->set.n--;
+        }
+        vec_push(&b->set, (Label){name, value});
 }
 
 void labels_builder_del(struct labels_builder *b, Str name)

@@ -33,7 +33,7 @@ const char *relabel_action_name(enum relabel_action a);         /* "replace" */
 /* Errors with upstream's texts: "relabel configuration for hashmod requires non-zero modulus", … */
 struct error *relabel_rule_check(struct relabel_rule *r) MUST_CHECK;
 void relabel_rule_done(struct relabel_rule *r);
-/* Applies the rules in order; false: dropped. New strings are put in the arena. */
+/* Applies the rules in order; false: dropped. New strings are put in the arena; a result that its budget cannot hold is dropped too. */
 bool relabel_process(const struct relabel_rule *rules, size_t n, struct labels_builder *b, struct arena *a);
 
 #endif
