@@ -34,7 +34,8 @@ struct json_member {
         for (const struct json *m##_of = (j), *m##_once = m##_of; m##_once; m##_once = NULL) \
                 for (const struct json_member *m = m##_of->members; m && m < m##_of->members + m##_of->n; m++)
 
-/* ERROR_INVALID with offset; ERROR_LIMIT past the arena's budget. Nothing but white space may follow the value. */
+/* ERROR_INVALID with encoding/json's text ("invalid character '}' looking for beginning of value"); ERROR_LIMIT past the arena's budget. Nothing but
+ * white space may follow the value. Bytes that are no UTF-8, and lone surrogates, are read as U+FFFD. */
 struct error *json_parse(Str text, struct arena *a, const struct json **ret) MUST_CHECK;
 const struct json *json_get(const struct json *object, Str key);        /* the last of that name; NULL: none, or no object */
 const struct json *json_at(const struct json *array, size_t i);
@@ -43,7 +44,12 @@ double json_f64(const struct json *j);
 int64_t json_i64(const struct json *j);
 bool json_bool(const struct json *j);
 
+/* "…" in the three ways of the originals. encoding/json: files and most APIs. */
 void json_put_str(struct buf *b, Str s);
+/* json-iterator, which Prometheus' HTTP API uses: as above, but \u0008 and \u000c. */
+void json_put_api_str(struct buf *b, Str s);
+/* Its WriteString: label names and values in results. < > & and bytes that are no UTF-8 stay as they are. */
+void json_put_label_str(struct buf *b, Str s);
 void json_put_key(struct buf *b, const char *key);                      /* "key": without a comma in front */
 
 #endif

@@ -27,7 +27,7 @@ const struct block_meta *block_get_meta(const struct block *b);
 const char *block_get_dir(const struct block *b);
 uint64_t block_size_bytes(const struct block *b);       /* of all its files, at open */
 uint64_t block_symbol_bytes(const struct block *b);     /* memory that symbol lookup takes */
-uint64_t block_tombstones(const struct block *b);       /* intervals */
+uint64_t block_tombstones(struct block *b);             /* intervals */
 struct index_reader *block_get_index(struct block *b);  /* see tsdb/index/index.h */
 
 struct error *block_querier(struct block *b, TimeMs mint_ms, TimeMs maxt_ms, struct arena *arena, struct querier **ret) MUST_CHECK;

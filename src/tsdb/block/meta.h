@@ -46,6 +46,8 @@ void block_meta_done(struct block_meta *m);
 void block_meta_copy(struct block_meta *to, const struct block_meta *from);    /* to is overwritten, not freed */
 /* ERROR_NOT_FOUND without the file, ERROR_CORRUPT for bad JSON or another version. */
 struct error *block_meta_read(const char *dir, struct block_meta *ret) MUST_CHECK;
+/* Also version 2, which Prometheus 2.1 wrote by mistake: see block_repair_version. */
+struct error *block_meta_read_any(const char *dir, struct block_meta *ret, int64_t *ret_version) MUST_CHECK;
 struct error *block_meta_parse(Str json, struct block_meta *ret) MUST_CHECK;
 struct error *block_meta_write(const char *dir, const struct block_meta *m) MUST_CHECK;
 void block_meta_print(struct buf *b, const struct block_meta *m);              /* as Go's MarshalIndent(m, "", "\t"), no newline at the end */

@@ -144,7 +144,7 @@ static char *get_extra(const struct json *root)
         return s;
 }
 
-struct error *block_meta_parse(Str json, struct block_meta *ret)
+static struct error *parse(Str json, int64_t max_version, struct block_meta *ret, int64_t *ret_version)
 {
         struct arena arena;
         arena_init(&arena, 4 * META_MAX_BYTES);
@@ -163,7 +163,7 @@ struct error *block_meta_parse(Str json, struct block_meta *ret)
                 goto out;
         }
         e = get_i64(root, "version", &version);
-        if (!e && version != 1)
+        if (!e && (version < 1 || version > max_version))
                 e = error_new(ERROR_CORRUPT, "unexpected meta file version %" PRId64, version);
         if (!e)
                 e = get_ulid(json_get(root, STR("ulid")), "ulid", &m.ulid);
@@ -179,24 +179,47 @@ struct error *block_meta_parse(Str json, struct block_meta *ret)
                 m.extra = get_extra(root);
 out:
         arena_done(&arena);
-        if (e)
+        if (e) {
                 block_meta_done(&m);
-        else
-                *ret = m;
-        return e;
+                return e;
+        }
+        *ret = m;
+        *ret_version = version;
+        return NULL;
 }
 
-struct error *block_meta_read(const char *dir, struct block_meta *ret)
+struct error *block_meta_parse(Str json, struct block_meta *ret)
+{
+        int64_t version;
+        return parse(json, 1, ret, &version);
+}
+
+struct error *block_meta_read_any(const char *dir, struct block_meta *ret, int64_t *ret_version)
 {
         char *path = path_join(dir, BLOCK_META_FILE), *text = NULL;
         size_t n;
         struct error *e = file_read(path, META_MAX_BYTES, &text, &n);
         if (!e) {
-                e = block_meta_parse((Str){text, n}, ret);
+                e = parse((Str){text, n}, 2, ret, ret_version);
                 if (e)
                         e = error_wrap(e, "%s", path);
         }
         free(text);
         free(path);
         return e;
+}
+
+struct error *block_meta_read(const char *dir, struct block_meta *ret)
+{
+        int64_t version;
+        struct block_meta m;
+        struct error *e = block_meta_read_any(dir, &m, &version);
+        if (e)
+                return e;
+        if (version != 1) {
+                block_meta_done(&m);
+                return error_new(ERROR_CORRUPT, "%s/" BLOCK_META_FILE ": unexpected meta file version %" PRId64, dir, version);
+        }
+        *ret = m;
+        return NULL;
 }
