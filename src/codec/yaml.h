@@ -24,11 +24,15 @@ struct yaml {
         size_t n;
 };
 struct error *yaml_parse(Str text, struct arena *a, struct yaml **ret) MUST_CHECK;
+/* The same, but duplicate keys stay in the tree, in order: for readers that name the structure they were found in ("line 3: field a already set in
+ * type config.plain", at the line of the key). */
+struct error *yaml_parse_with_duplicates(Str text, struct arena *a, struct yaml **ret) MUST_CHECK;
 const struct yaml *yaml_get(const struct yaml *map, Str key);           /* NULL: not there, or no map */
 bool yaml_is_null(const struct yaml *y);                                /* NULL, plain "", ~, null */
-bool yaml_to_bool(const struct yaml *y, bool *ret);                     /* go-yaml v2's words: true false yes no on off */
+bool yaml_to_bool(const struct yaml *y, bool *ret);                     /* go-yaml v2's words: true false yes no on off y n, not quoted */
 
-/* A scalar as go-yaml v2 would print it in block style: plain where it reads back as the same string, else quoted. For status/config. */
+/* A scalar as go-yaml v2 prints it in block style: plain where it reads back as the same string, else quoted, a literal block when it has lines; long
+ * ones are folded after column 80. Indentation and column are those of the line that b ends with ("  key: " or "- "); no line break at the end. */
 struct buf;
 void yaml_put_scalar(struct buf *b, Str s);
 
