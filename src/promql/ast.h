@@ -63,14 +63,18 @@ struct expr;
 /* What selectors and subqueries share. */
 struct time_modifiers {
         int64_t original_offset_ms;                             /* as written */
+        int offset_sign;                                        /* of what was written: an offset below a millisecond is one too */
         const struct expr *offset_expr;                         /* duration expression, or NULL */
         bool has_at;
         TimeMs at_ms;                                           /* if has_at */
         enum at_preprocessor at;                                /* start() or end() */
 };
+/* Bound on the levels of a tree, so that walking it by recursion is safe. Upstream has none. */
+enum { PROMQL_DEPTH_MAX = 2000 };
 struct expr {
         enum expr_type type;
         enum value_type value;                                  /* its type */
+        int depth;                                              /* levels from here down, 1 for a leaf */
         struct pos_range pos;
         union {
                 struct {
