@@ -7,13 +7,13 @@
  *   promql_print_pretty(&buf, x);                   /api/v1/format_query
  *   promql_print_ast_json(&buf, x);                 /api/v1/parse_query
  *
+ * Trees have at most PROMQL_DEPTH_MAX levels, so they may be walked by recursion; upstream has no such limit.
  * Matchers (regexes) of the tree are owned by the arena's lifetime through promql_tree_done(). Threads: pure.
  * Upstream: promql/parser/{lex.go,parse.go,generated_parser.y,printer.go,prettier.go}, web/api/v1/translate_ast.go */
 #ifndef PROMQL_PARSE_H
 #define PROMQL_PARSE_H
 
 #include "base/error.h"
-#include "base/metric.h"
 #include "promql/ast.h"
 #include "promql/function.h"
 
@@ -30,8 +30,11 @@ struct promql_tree {
 #define PROMQL_TREE_INIT {.root = NULL, .matchers = VEC_INIT}
 struct error *promql_parse(const struct promql_parse_opts *o, Str text, struct arena *a, struct promql_tree *ret) MUST_CHECK;
 void promql_tree_done(struct promql_tree *t);
-/* A selector alone, as match[] takes it: name{…}; nothing else may follow. Freed by matcher_vec_done. At least one must not match empty. */
+/* A selector alone: name{…}; nothing else may follow. Freed by matcher_vec_done. promql_parse_match is what match[] of the API takes: it refuses
+ * selectors all of whose matchers match the empty string. /federate takes any. */
+struct error *promql_parse_match(Str text, struct arena *a, MatcherVec *ret) MUST_CHECK;
 struct error *promql_parse_selector(Str text, struct arena *a, MatcherVec *ret) MUST_CHECK;
+/* Printers stop early, with buf_is_over, when the buffer is full. */
 void promql_print(struct buf *b, const struct expr *x);
 void promql_print_pretty(struct buf *b, const struct expr *x);
 void promql_print_ast_json(struct buf *b, const struct expr *x);

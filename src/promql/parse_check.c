@@ -89,9 +89,9 @@ static bool check_matching(struct parser *p, struct expr *x, const struct vector
         return !p->err;
 }
 
-static bool check_binary(struct parser *p, struct expr *x)
+static bool check_operator(struct parser *p, struct expr *x)
 {
-        if (!check(p, mutable(x->binary.lhs)) || !check(p, mutable(x->binary.rhs)))
+        if (!check(p, mutable(x->binary.rhs)))
                 return false;
         enum value_type lt = x->binary.lhs->value, rt = x->binary.rhs->value;
         bool is_comparison = op_is_comparison(x->binary.op);
@@ -112,6 +112,19 @@ static bool check_binary(struct parser *p, struct expr *x)
                 return false;
         }
         return check_matching(p, x, m);
+}
+
+/* Chains of operators lean to the left and may be long: down without recursion, then up. */
+static bool check_binary(struct parser *p, struct expr *x)
+{
+        VEC(struct expr *) chain = VEC_INIT;
+        for (; x->type == EXPR_BINARY; x = mutable(x->binary.lhs))
+                vec_push(&chain, x);
+        bool ok = check(p, x);
+        while (ok && chain.n > 0)
+                ok = check_operator(p, vec_pop(&chain));
+        vec_done(&chain);
+        return ok;
 }
 
 static bool check_arg_count(struct parser *p, const struct expr *x)
@@ -167,6 +180,22 @@ static bool check_call(struct parser *p, const struct expr *x)
         return true;
 }
 
+/* a[1m:][1m:]… may be long, and is wrong from the second on: no recursion over it either. */
+static bool check_subquery(struct parser *p, const struct expr *x)
+{
+        const struct expr *inner = x;
+        while (inner->subquery.child->type == EXPR_SUBQUERY)
+                inner = inner->subquery.child;
+        const struct expr *child = inner->subquery.child;
+        if (!check(p, mutable(child)))
+                return false;
+        if (child->value == VALUE_VECTOR && inner == x)
+                return true;
+        parser_fail(p, x->pos.start, "subquery is only allowed on instant vector, got %s instead",
+                    value_type_text(child->value == VALUE_VECTOR ? VALUE_MATRIX : child->value));
+        return false;
+}
+
 static bool check_selector(struct parser *p, const struct expr *x)
 {
         size_t n = x->selector.n_matchers;
@@ -217,14 +246,7 @@ static bool check(struct parser *p, struct expr *x)
                             value_type_name(child->value));
                 return false;
         case EXPR_SUBQUERY:
-                child = x->subquery.child;
-                if (!check(p, mutable(child)))
-                        return false;
-                if (child->value == VALUE_VECTOR)
-                        return true;
-                parser_fail(p, x->pos.start, "subquery is only allowed on instant vector, got %s instead",
-                            value_type_text(child->value));
-                return false;
+                return check_subquery(p, x);
         case EXPR_MATRIX:
                 return check(p, mutable(x->matrix.selector));
         case EXPR_SELECTOR:

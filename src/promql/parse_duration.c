@@ -17,8 +17,10 @@ static struct expr *new_duration(struct parser *p, enum binary_op op, struct exp
                                  struct pos_range pos)
 {
         struct expr *x = parser_node(p, EXPR_DURATION, VALUE_SCALAR, pos);
-        if (!x || !parser_adopt(p, x, lhs) || !parser_adopt(p, x, rhs))
+        if (!x)
                 return NULL;
+        parser_adopt(x, lhs);
+        parser_adopt(x, rhs);
         x->binary.op = op;
         x->binary.lhs = lhs;
         x->binary.rhs = rhs;
@@ -202,8 +204,9 @@ static struct expr *new_matrix(struct parser *p, struct expr *selector, int brac
                 return NULL;
         struct expr *x =
                 parser_node(p, EXPR_MATRIX, VALUE_MATRIX, (struct pos_range){selector->pos.start, p->last_closing});
-        if (!x || !parser_adopt(p, x, selector))
+        if (!x)
                 return NULL;
+        parser_adopt(x, selector);
         x->matrix.selector = selector;
         set_duration(range, &x->matrix.range_ms, &x->matrix.range_expr);
         return x;
@@ -214,8 +217,9 @@ static struct expr *new_subquery(struct parser *p, struct expr *child, struct ex
         struct token close = parser_take(p);
         struct expr *x =
                 parser_node(p, EXPR_SUBQUERY, VALUE_MATRIX, (struct pos_range){child->pos.start, close.pos + 1});
-        if (!x || !parser_adopt(p, x, child))
+        if (!x)
                 return NULL;
+        parser_adopt(x, child);
         x->subquery.child = child;
         set_duration(range, &x->subquery.range_ms, &x->subquery.range_expr);
         if (step)

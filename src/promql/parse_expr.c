@@ -268,7 +268,9 @@ static struct expr *new_binary(struct parser *p, enum binary_op op, const struct
                 parser_fail(p, x->pos.start, "binop fill modifiers are experimental and not enabled");
                 return NULL;
         }
-        return parser_adopt(p, x, lhs) && parser_adopt(p, x, rhs) ? x : NULL;
+        parser_adopt(x, lhs);
+        parser_adopt(x, rhs);
+        return x;
 }
 
 typedef VEC(const struct expr *) ExprVec;
@@ -313,8 +315,7 @@ static struct expr *new_call(struct parser *p, const struct token *name, const E
                 return NULL;
         for (size_t i = 0; i < args->n; i++) {
                 copy[i] = args->p[i];
-                if (!parser_adopt(p, x, copy[i]))
-                        return NULL;
+                parser_adopt(x, copy[i]);
         }
         x->call.func = f;
         x->call.args = copy;
@@ -368,7 +369,9 @@ static struct expr *finish_aggregate(struct parser *p, struct expr *x, const Exp
                 return NULL;
         }
         x->aggregate.child = args->p[want - 1];
-        return parser_adopt(p, x, x->aggregate.child) && parser_adopt(p, x, x->aggregate.param) ? x : NULL;
+        parser_adopt(x, x->aggregate.child);
+        parser_adopt(x, x->aggregate.param);
+        return x;
 }
 
 static struct expr *aggregate_body(struct parser *p, struct expr *x, ExprVec *args)
@@ -443,8 +446,9 @@ static struct expr *parse_paren(struct parser *p)
         if (!child || !parser_expect(p, TOK_RIGHT_PAREN, &close))
                 return NULL;
         struct expr *x = parser_node(p, EXPR_PAREN, child->value, (struct pos_range){open.pos, close.pos + 1});
-        if (!x || !parser_adopt(p, x, child))
+        if (!x)
                 return NULL;
+        parser_adopt(x, child);
         x->paren.child = child;
         return x;
 }
@@ -624,8 +628,9 @@ static struct expr *parse_signed(struct parser *p)
                 return child;
         }
         struct expr *x = parser_node(p, EXPR_UNARY, child->value, (struct pos_range){sign.pos, child->pos.end});
-        if (!x || !parser_adopt(p, x, child))
+        if (!x)
                 return NULL;
+        parser_adopt(x, child);
         x->unary.negative = t == TOK_SUB;
         x->unary.child = child;
         return x;

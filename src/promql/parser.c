@@ -115,7 +115,7 @@ bool parser_expect(struct parser *p, enum token_type t, struct token *ret)
         return true;
 }
 
-static void fail_too_deep(struct parser *p)
+void parser_fail_too_deep(struct parser *p)
 {
         parser_fail(p, p->tok.pos, "expression is nested more than %d levels deep", PROMQL_DEPTH_MAX);
 }
@@ -124,7 +124,7 @@ bool parser_enter(struct parser *p)
 {
         if (++p->depth <= PROMQL_DEPTH_MAX)
                 return true;
-        fail_too_deep(p);
+        parser_fail_too_deep(p);
         p->depth--;
         return false;
 }
@@ -141,14 +141,10 @@ struct expr *parser_node(struct parser *p, enum expr_type type, enum value_type 
         return x;
 }
 
-bool parser_adopt(struct parser *p, struct expr *x, const struct expr *child)
+void parser_adopt(struct expr *x, const struct expr *child)
 {
         if (child)
                 x->depth = MAX(x->depth, child->depth + 1);
-        if (x->depth <= PROMQL_DEPTH_MAX)
-                return true;
-        fail_too_deep(p);
-        return false;
 }
 
 int64_t go_int64(double v)
@@ -356,6 +352,8 @@ struct error *promql_parse(const struct promql_parse_opts *o, Str text, struct a
                 parser_unexpected(&p);
         if (!p.err)
                 parser_check(&p, x);
+        if (!p.err && x->depth > PROMQL_DEPTH_MAX)
+                parser_fail_too_deep(&p);
         if (p.err) {
                 matcher_vec_done(&matchers);
                 return p.err;
@@ -385,4 +383,20 @@ struct error *promql_parse_selector(Str text, struct arena *a, MatcherVec *ret)
         }
         *ret = matchers;
         return NULL;
+}
+
+struct error *promql_parse_match(Str text, struct arena *a, MatcherVec *ret)
+{
+        MatcherVec matchers = VEC_INIT;
+        struct error *e = promql_parse_selector(text, a, &matchers);
+        if (e)
+                return e;
+        for (size_t i = 0; i < matchers.n; i++) {
+                if (!matcher_matches_empty(matchers.p[i])) {
+                        *ret = matchers;
+                        return NULL;
+                }
+        }
+        matcher_vec_done(&matchers);
+        return error_new(ERROR_INVALID, "match[] must contain at least one non-empty matcher");
 }

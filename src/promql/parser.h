@@ -53,8 +53,8 @@ static inline void parser_leave(struct parser *p)
 }
 
 struct expr *parser_node(struct parser *p, enum expr_type type, enum value_type value, struct pos_range pos);
-/* Takes a child's levels into account; false: too deep. child may be NULL. */
-bool parser_adopt(struct parser *p, struct expr *x, const struct expr *child);
+void parser_adopt(struct expr *x, const struct expr *child); /* counts its levels; child may be NULL */
+void parser_fail_too_deep(struct parser *p);
 double parser_number(struct parser *p, Str text, int pos);
 bool parser_unquote(struct parser *p, Str quoted, Str *ret);
 int64_t go_int64(double v); /* Go's conversion on amd64: what does not fit is the smallest */
