@@ -69,6 +69,9 @@ struct scrape_conf {
 extern const struct scrape_conf scrape_conf_defaults;
 /* True if a pool with conf a can go on with conf b: all is equal but discovery. */
 bool scrape_conf_eq(const struct scrape_conf *a, const struct scrape_conf *b);
+/* True if what a scrape remembers of its series under conf a is right under b: times, sample limit and client may
+ * differ. */
+bool scrape_conf_cache_eq(const struct scrape_conf *a, const struct scrape_conf *b);
 
 /* All of it, as applied at once. */
 struct scrape_manager_conf {
