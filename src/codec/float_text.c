@@ -13,6 +13,21 @@ struct digits {
         int point;
 };
 
+static const char pairs[] =
+        "0001020304050607080910111213141516171819202122232425262728293031323334353637383940414243444546474849"
+        "5051525354555657585960616263646566676869707172737475767778798081828384858687888990919293949596979899";
+
+/* The decimal digits of v, ending at `end`; returns where they begin. */
+static char *print_backwards(char *end, uint64_t v)
+{
+        for (; v >= 100; v /= 100)
+                memcpy(end -= 2, pairs + 2 * (v % 100), 2);
+        if (v >= 10)
+                return memcpy(end - 2, pairs + 2 * v, 2);
+        *--end = (char)('0' + v);
+        return end;
+}
+
 static struct digits digits_of(double v)
 {
         struct digits g = {.n = 0, .point = 0};
@@ -21,20 +36,10 @@ static struct digits digits_of(double v)
         uint64_t all;
         int exponent;
         float_shim_shortest(v, &all, &exponent);
-        char rev[24];
-        int n = 0;
-        while (all >= 100) {
-                unsigned two = (unsigned)(all % 100);
-                all /= 100;
-                rev[n++] = (char)('0' + two % 10);
-                rev[n++] = (char)('0' + two / 10);
-        }
-        for (; all; all /= 10)
-                rev[n++] = (char)('0' + all % 10);
-        for (int i = 0; i < n; i++)
-                g.d[i] = rev[n - 1 - i];
-        g.n = n;
-        g.point = n + exponent;
+        char text[24], *end = text + sizeof text, *from = print_backwards(end, all);
+        g.n = (int)(end - from);
+        memcpy(g.d, from, (size_t)g.n);
+        g.point = g.n + exponent;
         return g;
 }
 
@@ -94,6 +99,12 @@ size_t float_print(double v, char fmt, char ret[FLOAT_TEXT_MAX_BYTES])
         char *p = ret;
         if (signbit(v))
                 *p++ = '-';
+        double abs = fabs(v);
+        if (fmt == 'f' && abs < 1e15 && abs == (double)(uint64_t)abs) {
+                char text[24], *end = text + sizeof text, *from = print_backwards(end, (uint64_t)abs);
+                memcpy(p, from, (size_t)(end - from));
+                return (size_t)(p - ret) + (size_t)(end - from);
+        }
         struct digits g = digits_of(v);
         bool e = fmt == 'e' || (fmt == 'g' && g.n && (g.point - 1 < -4 || g.point - 1 >= 6));
         p = e ? print_e(p, &g) : print_f(p, &g);

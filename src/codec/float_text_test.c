@@ -4,9 +4,11 @@
 #include <math.h>
 #include <stdlib.h>
 
+#include "base/file.h"
 #include "base/rand.h"
 #include "base/test.h"
 #include "codec/crc32c.h"
+#include "codec/json.h"
 
 static void prints(double v, char fmt, const char *want)
 {
@@ -215,4 +217,35 @@ TEST(buf_put_sample_value, changes_to_e_at_the_ends)
                 CHECK_STR(buf_str(&b), rows[i].text);
                 buf_done(&b);
         }
+}
+
+/* Recorded replies of Prometheus to number literals. */
+TEST(float_text, numbers_recorded_from_prometheus)
+{
+        char *path = conformance_path("formats/numbers.json");
+        char *json;
+        size_t json_n;
+        CHECK_OK(file_read(path, 1 << 20, &json, &json_n));
+        free(path);
+        struct arena a;
+        arena_init(&a, 16 << 20);
+        const struct json *root;
+        CHECK_OK(json_parse((Str){json, json_n}, &a, &root));
+        int n = 0;
+        JSON_EACH(m, json_get(root, STR("floats")))
+        {
+                double v;
+                char text[FLOAT_TEXT_MAX_BYTES];
+                Str want = json_str(json_get(&m->value, STR("json_value"))),
+                    expr = json_str(json_get(&m->value, STR("expr")));
+                if (expr.n > 1 && expr.p[0] == '0' && expr.p[1] >= '0' && expr.p[1] <= '7')
+                        continue; /* octal in PromQL */
+                if (!float_parse(expr, &v, NULL) || want.n == 0)
+                        continue; /* arithmetic, and literals that only PromQL knows */
+                CHECK_STRS(((Str){text, float_print(v, 'f', text)}), want);
+                n++;
+        }
+        CHECK_MSG(n >= 15, "only %d numbers", n);
+        arena_done(&a);
+        free(json);
 }

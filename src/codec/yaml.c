@@ -157,7 +157,8 @@ static struct yaml *read_seq(struct reader *r)
         n->y.items = take(r, arena_array_bytes(n->y.n + 1, sizeof *n->y.items));
         if (!n->y.items)
                 return NULL;
-        memcpy(n->y.items, r->items.p + base, n->y.n * sizeof *n->y.items);
+        if (n->y.n > 0)
+                memcpy(n->y.items, r->items.p + base, n->y.n * sizeof *n->y.items);
         r->items.n = base;
         return &n->y;
 }
@@ -171,6 +172,8 @@ struct members {
 static struct pair *find_pair(struct reader *r, struct members *m, Str key)
 {
         size_t n = r->pairs.n - m->base;
+        if (n == 0)
+                return NULL;
         struct pair *p = r->pairs.p + m->base;
         if (n < HASH_FROM_KEYS) {
                 for (size_t i = 0; i < n; i++)

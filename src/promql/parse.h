@@ -38,7 +38,9 @@ struct error *promql_parse_selector(Str text, struct arena *a, MatcherVec *ret) 
 void promql_print(struct buf *b, const struct expr *x);
 void promql_print_pretty(struct buf *b, const struct expr *x);
 void promql_print_ast_json(struct buf *b, const struct expr *x);
-/* One line of a test file's load: metric and values; see tests/conformance. Values without native histograms. */
+/* A metric as the series notation writes it: name{label="value"}. */
+struct error *promql_parse_metric(Str text, struct arena *a, Labels *ret) MUST_CHECK;
+/* One line of a test file's load or of a rule test's input_series: metric and values, expanded. Native histograms are refused. */
 struct promql_series_line {
         Labels labels;
         struct promql_series_value {
@@ -47,6 +49,7 @@ struct promql_series_line {
         } *values;
         size_t n;
 };
+enum { PROMQL_SERIES_VALUES_MAX = 10 * 1000 * 1000 }; /* of one line */
 struct error *promql_parse_series_line(Str text, struct arena *a, struct promql_series_line *ret) MUST_CHECK;
 
 #endif

@@ -87,6 +87,8 @@ static bool is_label(enum token_type t)
         case TOK_GROUP_RIGHT:
         case TOK_ATAN2:
                 return true;
+        case TOK_WITHOUT: /* upstream's list forgets this one */
+                return false;
         default:
                 return parser_is_metric_identifier(t);
         }

@@ -329,10 +329,10 @@ struct time_modifiers *expr_time_modifiers(struct expr *x)
         }
 }
 
-static void parser_init(struct parser *p, const struct promql_parse_opts *o, Str text, struct arena *a,
-                        MatcherVec *matchers, enum lex_mode mode)
+void parser_init(struct parser *p, const struct promql_parse_opts *opts, Str text, struct arena *a,
+                 MatcherVec *matchers, enum lex_mode mode)
 {
-        *p = (struct parser){.opts = o, .arena = a, .matchers = matchers};
+        *p = (struct parser){.opts = opts, .arena = a, .matchers = matchers};
         lexer_init(&p->lex, text, a, mode);
         if (text.n > INT_MAX / 2)
                 p->err = error_new(ERROR_LIMIT, "the expression is too long: %zu bytes", text.n);

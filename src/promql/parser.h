@@ -30,6 +30,9 @@ struct parser {
         struct error *err; /* the first */
 };
 
+/* opts and matchers may be NULL where neither operators nor selectors are parsed. */
+void parser_init(struct parser *p, const struct promql_parse_opts *opts, Str text, struct arena *a,
+                 MatcherVec *matchers, enum lex_mode mode);
 /* Sets the first error: "line:col: parse error: …". */
 void parser_fail(struct parser *p, int pos, const char *fmt, ...) PRINTF_LIKE(3, 4);
 void parser_fail_error(struct parser *p, int pos, struct error *take_e);

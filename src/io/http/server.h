@@ -30,6 +30,7 @@ struct http_request {
         const struct http_header *headers;
         size_t n_headers;
         int version;                    /* 10, 11, 20 */
+        Str host;                       /* Host header or :authority; may be empty */
         Str peer;                       /* "127.0.0.1:5544" */
         bool tls;
         struct arena *arena;            /* of the request; handlers may use it */
@@ -57,12 +58,13 @@ void http_reply(struct http_request *r, int status, const char *content_type, St
 void http_replyf(struct http_request *r, int status, const char *content_type, const char *fmt, ...) PRINTF_LIKE(4, 5);
 void http_begin(struct http_request *r, int status, const char *content_type);
 struct error *http_write(struct http_request *r, Str piece) MUST_CHECK;        /* ERROR_CANCELLED: the client left; ERROR_TIMEOUT */
-void http_end(struct http_request *r);                                  /* implied when the handler returns */
+struct error *http_flush(struct http_request *r) MUST_CHECK;             /* what was written so far goes out now: event streams */
+void http_end(struct http_request *r);                                  /* implied when the handler returns; the last bytes may wait until then */
 void http_abort(struct http_request *r);                                /* the answer cannot be finished: cuts the connection */
 const char *http_status_text(int status);
 
 typedef void http_handler(struct http_request *r, void *ctx);
-enum http_route_flags { HTTP_INLINE = 1, HTTP_PREFIX = 2 /* path is a prefix */, HTTP_NO_METRICS = 4 };
+enum http_route_flags { HTTP_INLINE = 1, HTTP_PREFIX = 2 /* path is a prefix */, HTTP_NO_METRICS = 4, HTTP_NO_COMPRESSION = 8 };
 
 struct http_tls_opts;                   /* io/tls.h */
 struct http_server_opts {
@@ -75,7 +77,8 @@ struct http_server_opts {
         size_t header_bytes_max;        /* 0: 64 KiB; more: 431 */
         size_t body_bytes_max;          /* 0: 32 MiB; more: 413 */
         const struct http_tls_opts *tls;        /* NULL: plain; h2 by ALPN. Plain sockets take HTTP/2 with prior knowledge too */
-        /* Called before routing, on the loop: false when it answered itself (auth, not ready, CORS preflight). NULL: none */
+        /* Called on the loop when a request's head is there (no body yet), before 404 and 405: false when it answered itself (auth, not ready,
+         * CORS preflight). NULL: none */
         bool (*gate)(struct http_request *r, void *ctx);
         /* After each answer: for metrics. route is the path of http_server_handle, "" for unknown. NULL: none */
         void (*done)(void *ctx, const char *route, const struct http_request *r, int status, uint64_t body_bytes, int64_t ns);

@@ -51,6 +51,7 @@ static void check_chunk(struct block *b, const struct index_chunk *got, const st
         if (!chunk_encoding_is_float(k.encoding)) {
                 CHECK(error_is(e, ERROR_UNSUPPORTED));
                 error_free(e);
+                samples_done(&out);
                 c->histogram_chunks++;
                 return;
         }
@@ -275,7 +276,7 @@ TEST(block_conformance, repairs_the_version_of_2_1)
                 struct index_chunk *c;
                 size_t n;
                 CHECK_OK(index_series(ix, postings_at(l, i), &a, NULL, &ls, &c, &n));
-                CHECK(ls.n > 0 && n > 0);
+                CHECK(ls.n == 2 && n == 0);
         }
         index_close(ix);
         arena_done(&a);

@@ -1,0 +1,263 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* eval.h — inside of the evaluation; only the engine's own files include it.
+ *
+ * An expression is evaluated over all steps at once. A vector is rows: labels and a column of one double a step; a scalar is one column.
+ * Where a row has no sample the column holds ABSENT: the bits of the staleness marker, which no selector lets through and no arithmetic makes.
+ *
+ * Two ways to get a vector:
+ *   eval()          all rows in memory (struct mat)
+ *   rows_open()     expressions that work series by series (a selector, a function of a range, and element-wise work on top): labels at once,
+ *                   columns in batches, computed on all workers and given to a sink in the order of the series. Aggregations take this way, so
+ *                   that sum(rate(x[5m])) needs memory for its groups, not for its series. Results do not depend on the number of workers.
+ *
+ * Memory: labels and small things in the query's arena, columns in blocks (column_new) that are freed as soon as they were used; both
+ * are charged to one budget. Threads: a query's own thread, except where a row is computed (struct worker). */
+#ifndef PROMQL_EVAL_H
+#define PROMQL_EVAL_H
+
+#include "base/buf.h"
+#include "base/list.h"
+#include "base/pool.h"
+#include "promql/annotation.h"
+#include "promql/engine.h"
+#include "storage/decode.h"
+
+#define ABSENT_BITS STALE_NAN_BITS
+static inline double absent(void)
+{
+        double v;
+        uint64_t bits = ABSENT_BITS;
+        memcpy(&v, &bits, sizeof v);
+        return v;
+}
+static inline bool is_absent(double v)
+{
+        return is_stale_nan(v);
+}
+static inline double go_nan(void)       /* Go's math.NaN() */
+{
+        double v;
+        uint64_t bits = UINT64_C(0x7ff8000000000001);
+        memcpy(&v, &bits, sizeof v);
+        return v;
+}
+
+/* An expression made ready for one query: durations and @ resolved, start() and the like folded, parentheses gone. */
+struct node {
+        const struct expr *x;
+        enum expr_type type;
+        bool once;                      /* same at every step: evaluated at the first and repeated */
+        double number;                  /* EXPR_NUMBER */
+        struct node *a, *b;             /* lhs, rhs; child, param; of EXPR_MATRIX and EXPR_SUBQUERY the child */
+        struct node **args;             /* EXPR_CALL */
+        size_t n_args;
+        int64_t offset_ms, range_ms, step_ms;
+        bool has_at;
+        TimeMs at_ms;
+        struct selection *sel;          /* EXPR_SELECTOR */
+};
+
+/* What one selector reads; shared by selectors that read the same. */
+struct selection {
+        const struct expr *x;
+        struct select_hints hints;
+        bool loaded;
+        struct series *series;
+        size_t n;
+        struct selection *next;
+};
+
+struct sample_stats {
+        uint64_t total, read;
+        uint64_t *total_per_step, *read_per_step;       /* NULL: not kept */
+        size_t n_steps;
+};
+/* The times of one evaluation: start, start + interval, …, not past end. */
+struct steps {
+        TimeMs start, end;
+        int64_t interval;
+        size_t n;
+        struct sample_stats *stats;
+};
+static inline TimeMs step_time(const struct steps *s, size_t i)
+{
+        return s->start + (int64_t)i * s->interval;
+}
+
+struct worker {
+        struct samples raw, window;     /* decoded; without markers, or a subquery's column as samples */
+        double *scratch;
+        size_t scratch_cap;
+        size_t failed_row;              /* of error */
+        struct error *error;
+        uint64_t *total_per_step, *read_per_step;       /* kept while rows are computed if the steps' stats keep them */
+};
+
+/* One query. */
+struct exec {
+        struct storage *storage;
+        struct querier *querier;
+        struct arena *arena;
+        struct pool *pool;
+        struct worker *workers;
+        int n_workers;
+        int64_t deadline_ns;            /* monotonic */
+        const bool *cancel;
+        size_t max_samples, max_bytes;
+        int64_t lookback_ms, subquery_step_ms;
+        bool delayed_name_removal;
+        TimeMs start, end;              /* of the query, for start(), end() */
+        int64_t step_ms;                /* 0: instant */
+        struct annotations notes;
+        size_t current, peak;           /* samples that upstream would hold */
+        struct selection *selections;
+        TimeMs mint, maxt;
+        struct list blocks;             /* columns */
+        size_t block_bytes;
+};
+
+struct row {
+        Labels labels;
+        double *v;                      /* one a step */
+        bool drop_name;                 /* with delayed removal: __name__ goes at the end */
+};
+struct mat {
+        struct row *rows;               /* arena */
+        size_t n;
+        double **blocks;                /* what mat_done frees */
+        size_t n_blocks;
+};
+struct value {
+        enum value_type type;
+        struct mat mat;                 /* VALUE_VECTOR */
+        double *scalar;                 /* VALUE_SCALAR: a block */
+        Str string;
+};
+
+/* exec.c */
+#define eval_error(...) error_new(ERROR_LIMIT, __VA_ARGS__)     /* the API's "execution" */
+struct error *exec_poll(struct exec *q, const char *env) MUST_CHECK;
+void *exec_alloc(struct exec *q, size_t n, size_t size, struct error **ret);    /* arena; NULL: error set */
+double *column_new(struct exec *q, size_t rows, size_t n, struct error **ret);  /* uninitialised block */
+void column_free(struct exec *q, double *p);
+double *blocks_column(struct list *link);         /* of a link of exec.blocks */
+void mat_done(struct exec *q, struct mat *m);
+void value_done(struct exec *q, struct value *v);
+void mat_own(struct exec *q, struct mat *m, double *block);     /* m frees it */
+struct error *samples_charge(struct exec *q, size_t n) MUST_CHECK;              /* current += n, peak, limit */
+void samples_peak(struct exec *q, size_t extra);
+Labels labels_drop_metadata(struct exec *q, Labels ls);         /* without __name__, __type__, __unit__ */
+/* Rows of one label set become one; ERROR if both have a sample at one step. Keeps the order. */
+struct error *mat_merge(struct exec *q, struct mat *m, size_t n_steps) MUST_CHECK;
+void mat_drop_empty(struct mat *m, size_t n_steps);
+size_t column_count(const double *v, size_t n);                 /* samples in it */
+struct error *error_same_labelset(void) MUST_CHECK;
+void labels_key(struct buf *b, Labels ls);                      /* bytes that are equal only for equal sets */
+double *scratch_get(struct worker *w, size_t n);
+
+/* prepare.c */
+struct error *node_build(struct exec *q, const struct expr *x, struct node **ret) MUST_CHECK;
+
+/* eval.c */
+struct error *eval(struct exec *q, const struct steps *st, struct node *n, struct value *ret) MUST_CHECK;
+struct error *eval_mat(struct exec *q, const struct steps *st, struct node *n, struct mat *ret) MUST_CHECK;
+struct error *eval_scalar(struct exec *q, const struct steps *st, struct node *n, double **ret) MUST_CHECK;
+/* A subquery's vector over its own steps. */
+struct error *eval_subquery(struct exec *q, const struct steps *st, struct node *n, struct steps *ret_steps, struct mat *ret) MUST_CHECK;
+/* Accounting of a node that upstream evaluates step by step: inputs of n_in samples are there, n_out come out. */
+struct error *account_step_eval(struct exec *q, size_t before, size_t n_out, size_t last_in) MUST_CHECK;
+
+/* rows.c: vectors series by series */
+struct rows;
+void note_quantile(struct exec *q, double v, struct pos_range pos);         /* exec.c: "quantile value should be between 0 and 1" */
+struct row_batch {
+        size_t first, n;                /* rows */
+        double *const *v;               /* n columns */
+};
+/* Any vector expression; what does not work series by series is evaluated whole first. */
+struct error *rows_open(struct exec *q, const struct steps *st, struct node *n, struct rows **ret) MUST_CHECK;
+void rows_close(struct exec *q, struct rows *r);
+size_t rows_n(const struct rows *r);
+Labels rows_labels(const struct rows *r, size_t i);
+bool rows_drop_name(const struct rows *r, size_t i);
+/* Computes all columns, in batches; once. A column is gone after its batch. */
+struct error *rows_run(struct exec *q, struct rows *r, struct error *(*sink)(void *ctx, const struct row_batch *b), void *ctx) MUST_CHECK;
+/* The same into memory; rows without a sample are left out. */
+struct error *rows_eval(struct exec *q, struct rows *r, struct mat *ret) MUST_CHECK;
+bool is_row_node(const struct node *n); /* works series by series itself */
+struct error *selection_load(struct exec *q, struct selection *s) MUST_CHECK;
+struct error *series_samples(struct exec *q, const struct series *s, TimeMs mint, TimeMs maxt, struct samples *out) MUST_CHECK;
+/* Top-level range vector of an instant query. */
+struct error *eval_matrix(struct exec *q, const struct steps *st, struct node *n, struct result_series **ret, size_t *ret_n) MUST_CHECK;
+
+/* range.c: functions of a range vector */
+struct range_call {
+        enum function_id func;
+        int64_t range_ms;
+        enum selector_modifier modifier;
+        int64_t lookback_ms;
+        const struct steps *steps;
+        int64_t offset_ms;
+        bool has_at;
+        TimeMs at_ms;
+        const double *p1, *p2;          /* scalar arguments, one a step; NULL: none */
+};
+struct row_info {                       /* for the accounting */
+        uint64_t total, read;
+        size_t n_out, win_max, win_last;
+};
+bool is_range_func(enum function_id f);
+/* s: without markers, strictly ascending. */
+void range_row(const struct range_call *c, struct worker *w, const struct samples *s, double *out, struct row_info *info);
+
+/* elementwise.c: one value in, one out */
+struct row_op {
+        void (*apply)(const struct row_op *op, double *v, size_t n);
+        double (*f)(double v);
+        const double *c1, *c2;          /* scalar arguments, one a step */
+        const struct steps *steps;
+        enum binary_op op;
+        bool swap, return_bool;
+        bool drops_name;
+        enum function_id func;
+};
+/* The vector argument of a node that works element by element, or NULL. */
+struct node *elementwise_child(struct node *n);
+struct error *elementwise_op(struct exec *q, const struct steps *st, struct node *n, struct row_op *ret) MUST_CHECK;
+void elementwise_done(struct exec *q, struct row_op *op);
+double binary_float(enum binary_op op, double l, double r, bool *ret_keep);
+double date_part(enum function_id f, double v);   /* hour(), month(), … of seconds since the epoch */
+double scalar_binop(enum binary_op op, double l, double r);
+
+/* binary.c, aggregate.c, aggregate_k.c, func.c, func_label.c, func_histogram.c */
+struct error *eval_binary_vectors(struct exec *q, const struct steps *st, struct node *n, struct mat *ret) MUST_CHECK;
+struct error *eval_aggregate(struct exec *q, const struct steps *st, struct node *n, struct mat *ret) MUST_CHECK;
+struct error *eval_aggregate_k(struct exec *q, const struct steps *st, struct node *n, struct mat *ret) MUST_CHECK;
+struct error *eval_count_values(struct exec *q, const struct steps *st, struct node *n, struct mat *ret) MUST_CHECK;
+struct error *eval_call(struct exec *q, const struct steps *st, struct node *n, struct mat *ret) MUST_CHECK;
+struct error *eval_smoothed(struct exec *q, const struct steps *st, struct node *n, struct mat *ret) MUST_CHECK;
+struct error *rows_open_range(struct exec *q, const struct steps *st, struct node *n, struct rows **ret) MUST_CHECK;    /* also absent_over_time */
+struct error *eval_label_replace(struct exec *q, const struct steps *st, struct node *n, struct mat *ret) MUST_CHECK;
+struct error *eval_label_join(struct exec *q, const struct steps *st, struct node *n, struct mat *ret) MUST_CHECK;
+struct error *eval_histogram_func(struct exec *q, const struct steps *st, struct node *n, struct mat *ret) MUST_CHECK;
+struct error *eval_sort(struct exec *q, const struct steps *st, struct node *n, struct mat *ret) MUST_CHECK;
+struct error *eval_absent_over_time(struct exec *q, const struct steps *st, struct node *n, struct mat *ret) MUST_CHECK;
+
+/* The parameter of topk, quantile and the like: one value a step. */
+struct agg_param {
+        double *v;
+        double min, max;
+        bool any_nan, constant;
+};
+struct error *agg_param_eval(struct exec *q, const struct steps *st, struct node *n, struct agg_param *ret) MUST_CHECK;
+
+/* grouping.c */
+struct grouping {
+        size_t *group_of;               /* row -> group */
+        Labels *labels;                 /* of each group */
+        size_t n;
+};
+struct error *grouping_make(struct exec *q, const struct expr *agg, Labels (*labels_of)(void *ctx, size_t i), void *ctx, size_t n_rows,
+                            bool want_labels, struct grouping *ret) MUST_CHECK;
+
+#endif

@@ -1,0 +1,234 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Memory, limits and small work on label sets and columns of one query. */
+#include "base/clock.h"
+#include "base/map.h"
+#include "codec/float_text.h"
+#include "promql/eval.h"
+
+struct block {
+        struct list link;
+        size_t bytes;
+        double v[];
+};
+
+struct error *exec_poll(struct exec *q, const char *env)
+{
+        if (q->cancel && __atomic_load_n(q->cancel, __ATOMIC_RELAXED)) /* a hint: no data hangs on it */
+                return error_new(ERROR_CANCELLED, "query was canceled in %s", env);
+        if (time_mono_ns() >= q->deadline_ns)
+                return error_new(ERROR_TIMEOUT, "query timed out in %s", env);
+        return NULL;
+}
+
+static struct error *over_budget(const struct exec *q)
+{
+        return error_new(ERROR_LIMIT, "query needs more than the %zu bytes of memory that one query may use",
+                         q->max_bytes);
+}
+
+void *exec_alloc(struct exec *q, size_t n, size_t size, struct error **ret)
+{
+        void *p = arena_try_alloc(q->arena, arena_array_bytes(n ? n : 1, size));
+        if (!p)
+                *ret = over_budget(q);
+        return p;
+}
+
+double *column_new(struct exec *q, size_t rows, size_t n, struct error **ret)
+{
+        size_t bytes = arena_array_bytes(arena_array_bytes(rows ? rows : 1, n ? n : 1), sizeof(double));
+        size_t used = q->block_bytes + q->arena->used_bytes;
+        struct block *b = used > q->max_bytes || bytes > q->max_bytes - used ? NULL : mem_try_alloc(sizeof *b + bytes);
+        if (!b) {
+                *ret = over_budget(q);
+                return NULL;
+        }
+        b->bytes = bytes;
+        q->block_bytes += bytes;
+        list_push_back(&q->blocks, &b->link);
+        return b->v;
+}
+
+void column_free(struct exec *q, double *p)
+{
+        if (!p)
+                return;
+        struct block *b = CONTAINER_OF(p, struct block, v);
+        list_remove(&b->link);
+        q->block_bytes -= b->bytes;
+        free(b);
+}
+
+void mat_own(struct exec *q, struct mat *m, double *block)
+{
+        double **more = arena_array(q->arena, double *, m->n_blocks + 1);
+        if (m->n_blocks)
+                memcpy(more, m->blocks, m->n_blocks * sizeof *more);
+        more[m->n_blocks++] = block;
+        m->blocks = more;
+}
+
+void mat_done(struct exec *q, struct mat *m)
+{
+        for (size_t i = 0; i < m->n_blocks; i++)
+                column_free(q, m->blocks[i]);
+        *m = (struct mat){0};
+}
+
+void value_done(struct exec *q, struct value *v)
+{
+        mat_done(q, &v->mat);
+        column_free(q, v->scalar);
+        *v = (struct value){0};
+}
+
+void samples_peak(struct exec *q, size_t extra)
+{
+        q->peak = MAX(q->peak, q->current + extra);
+}
+
+static struct error *too_many(void)
+{
+        return error_new(ERROR_LIMIT, "query processing would load too many samples into memory in query execution");
+}
+
+struct error *samples_charge(struct exec *q, size_t n)
+{
+        q->current += n;
+        samples_peak(q, 0);
+        return q->current > q->max_samples ? too_many() : NULL;
+}
+
+struct error *account_step_eval(struct exec *q, size_t before, size_t n_out, size_t last_in)
+{
+        size_t most = q->current + n_out + last_in;
+        q->peak = MAX(q->peak, most);
+        q->current = before + n_out;
+        return most > q->max_samples ? too_many() : NULL;
+}
+
+static bool is_metadata(Str name)
+{
+        return str_eq(name, STR("__name__")) || str_eq(name, STR("__type__")) || str_eq(name, STR("__unit__"));
+}
+
+Labels labels_drop_metadata(struct exec *q, Labels ls)
+{
+        size_t first = 0, last = ls.n, inside = 0;
+        while (first < last && is_metadata(ls.v[first].name))
+                first++;
+        while (last > first && is_metadata(ls.v[last - 1].name))
+                last--;
+        for (size_t i = first; i < last; i++)
+                inside += is_metadata(ls.v[i].name);
+        if (!inside)
+                return (Labels){ls.v + first, last - first};
+        Label *v = arena_array(q->arena, Label, last - first - inside);
+        size_t n = 0;
+        for (size_t i = first; i < last; i++)
+                if (!is_metadata(ls.v[i].name))
+                        v[n++] = ls.v[i];
+        return (Labels){v, n};
+}
+
+void labels_key(struct buf *b, Labels ls)
+{
+        for (size_t i = 0; i < ls.n; i++) {
+                buf_put(b, ls.v[i].name);
+                buf_putc(b, '\xff');
+                buf_put(b, ls.v[i].value);
+                buf_putc(b, '\xff');
+        }
+}
+
+struct error *error_same_labelset(void)
+{
+        return error_new(ERROR_EXISTS, "vector cannot contain metrics with the same labelset");
+}
+
+size_t column_count(const double *v, size_t n)
+{
+        size_t c = 0;
+        for (size_t i = 0; i < n; i++) {
+                uint64_t bits;
+                memcpy(&bits, &v[i], sizeof bits);
+                c += bits != ABSENT_BITS;
+        }
+        return c;
+}
+
+void mat_drop_empty(struct mat *m, size_t n_steps)
+{
+        size_t w = 0;
+        for (size_t i = 0; i < m->n; i++) {
+                size_t s = 0;
+                while (s < n_steps && is_absent(m->rows[i].v[s]))
+                        s++;
+                if (s < n_steps)
+                        m->rows[w++] = m->rows[i];
+        }
+        m->n = w;
+}
+
+static struct error *join(struct row *into, const struct row *from, size_t n_steps)
+{
+        for (size_t s = 0; s < n_steps; s++) {
+                if (is_absent(from->v[s]))
+                        continue;
+                if (!is_absent(into->v[s]))
+                        return error_same_labelset();
+                into->v[s] = from->v[s];
+        }
+        return NULL;
+}
+
+struct error *mat_merge(struct exec *q, struct mat *m, size_t n_steps)
+{
+        if (m->n < 2)
+                return NULL;
+        struct error *e = NULL;
+        struct map seen = MAP_INIT; /* key -> row */
+        struct buf key = BUF_INIT(BUF_NO_LIMIT);
+        size_t w = 0;
+        for (size_t i = 0; i < m->n && !e; i++) {
+                buf_clear(&key);
+                labels_key(&key, m->rows[i].labels);
+                struct row *first = map_get(&seen, buf_str(&key));
+                if (first) {
+                        e = join(first, &m->rows[i], n_steps);
+                        first->drop_name |= m->rows[i].drop_name;
+                        continue;
+                }
+                m->rows[w] = m->rows[i];
+                map_set(&seen, arena_str(q->arena, buf_str(&key)), &m->rows[w]);
+                w++;
+        }
+        if (!e)
+                m->n = w;
+        buf_done(&key);
+        map_done(&seen);
+        return e;
+}
+
+double *scratch_get(struct worker *w, size_t n)
+{
+        if (w->scratch_cap < n) {
+                free(w->scratch);
+                w->scratch = mem_alloc(n * sizeof(double));
+                w->scratch_cap = n;
+        }
+        return w->scratch;
+}
+
+void note_quantile(struct exec *q, double v, struct pos_range pos)
+{
+        char text[FLOAT_TEXT_MAX_BYTES];
+        size_t n = float_print(v, 'g', text);
+        annotations_add(&q->notes, ANNOTATION_WARNING, pos,
+                        "PromQL warning: quantile value should be between 0 and 1, got %.*s", (int)n, text);
+}
+
+double *blocks_column(struct list *link)
+{
+        return CONTAINER_OF(link, struct block, link)->v;
+}

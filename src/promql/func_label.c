@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* label_replace and label_join: new label sets, the same columns; sort and its kin: the same rows in another order. */
+#include <math.h>
+#include <stdlib.h>
+
+#include "codec/regex.h"
+#include "promql/eval.h"
+#include "promql/natural.h"
+
+static Str text_arg(const struct node *n, size_t i)
+{
+        return n->args[i]->x->string.s;
+}
+
+static void set_label(struct exec *q, struct row *row, Str name, Str value, struct labels_builder *b)
+{
+        labels_builder_reset(b, row->labels);
+        labels_builder_set(b, name, arena_str(q->arena, value));
+        row->labels = labels_builder_labels(b, q->arena);
+        if (str_eq(name, STR(METRIC_NAME)))
+                row->drop_name = false;
+}
+
+struct error *eval_label_replace(struct exec *q, const struct steps *st, struct node *n, struct mat *ret)
+{
+        Str dst = text_arg(n, 1), template = text_arg(n, 2), src = text_arg(n, 3), pattern = text_arg(n, 4);
+        struct regex *re = NULL;
+        struct error *e = regex_new(pattern, &re);
+        if (e) {
+                error_free(e);
+                return eval_error("invalid regular expression in label_replace(): " STR_FMT, STR_ARG(pattern));
+        }
+        if (!label_name_is_valid_utf8(dst)) {
+                regex_free(re);
+                return eval_error("invalid destination label name in label_replace(): " STR_FMT, STR_ARG(dst));
+        }
+        struct mat m;
+        e = eval_mat(q, st, n->args[0], &m);
+        if (!e) {
+                struct labels_builder b;
+                labels_builder_init(&b);
+                struct buf value = BUF_INIT(64 << 20);
+                for (size_t i = 0; i < m.n && !e; i++) {
+                        buf_clear(&value);
+                        if (regex_expand(re, labels_get(m.rows[i].labels, src), template, &value))
+                                set_label(q, &m.rows[i], dst, buf_str(&value), &b);
+                        if (i % 4096 == 0 || buf_is_over(&value))
+                                e = buf_is_over(&value)
+                                            ? eval_error("label_replace() makes a label value that is too long")
+                                            : exec_poll(q, "expression evaluation");
+                }
+                buf_done(&value);
+                labels_builder_done(&b);
+        }
+        regex_free(re);
+        if (!e)
+                e = mat_merge(q, &m, st->n);
+        if (!e)
+                *ret = m;
+        return e;
+}
+
+struct error *eval_label_join(struct exec *q, const struct steps *st, struct node *n, struct mat *ret)
+{
+        Str dst = text_arg(n, 1), sep = text_arg(n, 2);
+        for (size_t i = 3; i < n->n_args; i++)
+                if (!label_name_is_valid_utf8(text_arg(n, i)))
+                        return eval_error("invalid source label name in label_join(): " STR_FMT,
+                                          STR_ARG(text_arg(n, i)));
+        if (!label_name_is_valid_utf8(dst))
+                return eval_error("invalid destination label name in label_join(): " STR_FMT, STR_ARG(dst));
+        struct mat m;
+        struct error *e = eval_mat(q, st, n->args[0], &m);
+        if (e)
+                return e;
+        struct labels_builder b;
+        labels_builder_init(&b);
+        struct buf value = BUF_INIT(64 << 20);
+        for (size_t i = 0; i < m.n && !e; i++) {
+                buf_clear(&value);
+                for (size_t k = 3; k < n->n_args; k++) {
+                        if (k > 3)
+                                buf_put(&value, sep);
+                        buf_put(&value, labels_get(m.rows[i].labels, text_arg(n, k)));
+                }
+                set_label(q, &m.rows[i], dst, buf_str(&value), &b);
+                if (i % 4096 == 0 || buf_is_over(&value))
+                        e = buf_is_over(&value) ? eval_error("label_join() makes a label value that is too long")
+                                                : exec_poll(q, "expression evaluation");
+        }
+        buf_done(&value);
+        labels_builder_done(&b);
+        if (!e)
+                e = mat_merge(q, &m, st->n);
+        if (!e)
+                *ret = m;
+        return e;
+}
+
+struct sorting {
+        enum function_id f;
+        const struct node *n;
+};
+
+/* NaN goes last whichever way. */
+static int cmp_value(double a, double b, bool descending)
+{
+        if (isnan(a) || isnan(b))
+                return isnan(a) - isnan(b);
+        int c = (a > b) - (a < b);
+        return descending ? -c : c;
+}
+
+static int cmp_rows(const void *pa, const void *pb, void *ctx)
+{
+        const struct row *a = pa, *b = pb;
+        const struct sorting *s = ctx;
+        if (s->f == FUNC_SORT || s->f == FUNC_SORT_DESC)
+                return cmp_value(a->v[0], b->v[0], s->f == FUNC_SORT_DESC);
+        int sign = s->f == FUNC_SORT_BY_LABEL ? 1 : -1;
+        for (size_t i = 1; i < s->n->n_args; i++) {
+                Str name = text_arg(s->n, i), x = labels_get(a->labels, name), y = labels_get(b->labels, name);
+                if (!str_eq(x, y))
+                        return natural_less(x, y) ? -sign : sign;
+        }
+        return sign * labels_cmp(a->labels, b->labels);
+}
+
+/* Stable, so that equal values stay in the order they came in. */
+static void sort_rows(struct row *rows, size_t n, struct row *tmp, struct sorting *s)
+{
+        if (n < 2)
+                return;
+        size_t mid = n / 2;
+        sort_rows(rows, mid, tmp, s);
+        sort_rows(rows + mid, n - mid, tmp, s);
+        for (size_t i = 0, j = mid, w = 0; w < n; w++)
+                tmp[w] = j >= n || (i < mid && cmp_rows(&rows[i], &rows[j], s) <= 0) ? rows[i++] : rows[j++];
+        memcpy(rows, tmp, n * sizeof *rows);
+}
+
+struct error *eval_sort(struct exec *q, const struct steps *st, struct node *n, struct mat *ret)
+{
+        struct mat m;
+        struct error *e = eval_mat(q, st, n->args[0], &m);
+        if (e)
+                return e;
+        if (st->n > 1) {
+                annotations_add(&q->notes, ANNOTATION_WARNING, n->x->pos,
+                                "PromQL warning: sort is ineffective for range queries since results are always "
+                                "ordered by labels");
+        } else {
+                struct row *tmp = exec_alloc(q, m.n, sizeof *tmp, &e);
+                if (e)
+                        return e;
+                sort_rows(m.rows, m.n, tmp, &(struct sorting){n->x->call.func->id, n});
+        }
+        *ret = m;
+        return NULL;
+}

@@ -1,0 +1,728 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Vectors series by series: a leaf (a selector, a function of a range, or rows that are there already) and element-wise
+ * work on top. */
+#include <math.h>
+
+#include "codec/quote.h"
+#include "promql/eval.h"
+
+enum {
+        OPS_MAX = 8,
+        BATCH_ROWS = 512,
+        GRAIN_ROWS = 8, /* what a worker takes at a time */
+};
+enum leaf { LEAF_SELECTOR, LEAF_TIMESTAMP, LEAF_RANGE, LEAF_SUBQUERY, LEAF_MAT };
+
+struct rows {
+        enum leaf leaf;
+        struct exec *q;
+        const struct steps *steps;
+        const struct node *node; /* of the leaf */
+        const struct selection *sel;
+        TimeMs mint, maxt; /* to decode */
+        struct range_call call;
+        double *p1, *p2;
+        struct mat mat; /* LEAF_MAT, LEAF_SUBQUERY */
+        struct steps sub;
+        size_t n;
+        Labels *labels;
+        bool *drop_name;
+        bool check_same; /* names were dropped that differed */
+        struct row_op ops[OPS_MAX];
+        size_t n_ops;
+        size_t before;          /* samples held when it was opened */
+        struct row_info *infos; /* of a batch */
+        double **columns;       /* of a batch */
+        size_t batch_first;
+        size_t n_with_samples;
+        bool *has_samples; /* after rows_run */
+        uint64_t total_seen;
+};
+
+bool is_row_node(const struct node *n)
+{
+        if (n->type == EXPR_SELECTOR)
+                return n->x->selector.modifier != SELECTOR_SMOOTHED;
+        if (n->type == EXPR_CALL) {
+                enum function_id f = n->x->call.func->id;
+                if (f != FUNC_ABSENT_OVER_TIME && is_range_func(f))
+                        return true;
+                if (f == FUNC_TIMESTAMP && n->args[0]->type == EXPR_SELECTOR && !n->args[0]->once)
+                        return true;
+        }
+        return elementwise_child((struct node *)n) != NULL;
+}
+
+struct error *selection_load(struct exec *q, struct selection *s)
+{
+        if (s->loaded)
+                return NULL;
+        VEC(struct series) found = VEC_INIT;
+        struct series_set *set = NULL;
+        struct error *e =
+                querier_select(q->querier, &s->hints, s->x->selector.matchers, s->x->selector.n_matchers, &set);
+        while (!e) {
+                struct series one;
+                bool more;
+                e = series_set_next(set, &one, &more);
+                if (e || !more)
+                        break;
+                vec_push(&found, one);
+                if (found.n % 1024 == 0) {
+                        e = exec_poll(q, "expression evaluation");
+                        if (e)
+                                goto out;
+                }
+        }
+        if (e) {
+                if (error_is(e, ERROR_INVALID)) /* would pass for a parse error */
+                        e = error_join(error_new(ERROR_CORRUPT, "%s", error_str(e)), e);
+                e = error_wrap(e, "expanding series");
+                goto out;
+        }
+        struct series *copy = exec_alloc(q, found.n, sizeof *copy, &e);
+        if (!copy)
+                goto out;
+        if (found.n)
+                memcpy(copy, found.p, found.n * sizeof *copy);
+        s->series = copy;
+        s->n = found.n;
+        s->loaded = true;
+out:
+        vec_done(&found);
+        return e;
+}
+
+struct error *series_samples(struct exec *q, const struct series *s, TimeMs mint, TimeMs maxt, struct samples *out)
+{
+        (void)q;
+        struct error *e = series_decode(s, mint, maxt, out);
+        if (error_is(e, ERROR_UNSUPPORTED)) {
+                struct buf b = BUF_INIT(1 << 20);
+                labels_print(&b, s->labels);
+                error_free(e);
+                Str name = labels_get(s->labels, STR(METRIC_NAME));
+                e = error_new(ERROR_UNSUPPORTED, "native histograms are not supported yet: " STR_FMT,
+                              STR_ARG(name.n ? name : buf_str(&b)));
+                buf_done(&b);
+        }
+        return e;
+}
+
+static void drop_markers(struct samples *s)
+{
+        size_t i = 0;
+        while (i < s->n && !is_stale_nan(s->v[i]))
+                i++;
+        size_t w = i;
+        for (; i < s->n; i++) {
+                if (is_stale_nan(s->v[i]))
+                        continue;
+                s->t[w] = s->t[i];
+                s->v[w++] = s->v[i];
+        }
+        s->n = w;
+}
+
+/* The newest sample of (ref - lookback, ref]; a marker there hides the series, and is ABSENT already. */
+static void selector_row(const struct rows *r, struct worker *w, const struct samples *s, double *out,
+                         struct row_info *info)
+{
+        const struct steps *st = r->steps;
+        bool times = r->leaf == LEAF_TIMESTAMP;
+        int64_t lookback = r->q->lookback_ms;
+        size_t k = 0;
+        for (size_t i = 0; i < st->n; i++) {
+                TimeMs ref = (r->node->has_at ? r->node->at_ms : step_time(st, i)) - r->node->offset_ms;
+                while (k < s->n && s->t[k] <= ref)
+                        k++;
+                bool in = k && s->t[k - 1] > ref - lookback && !is_stale_nan(s->v[k - 1]);
+                out[i] = !in ? absent() : times ? (double)s->t[k - 1] / 1000 : s->v[k - 1];
+                info->n_out += in;
+                if (w->total_per_step) {
+                        w->total_per_step[i] += in;
+                        w->read_per_step[i] += in;
+                }
+        }
+        info->total = info->read = info->n_out;
+}
+
+static void column_samples(const struct steps *st, const double *v, struct samples *out)
+{
+        samples_clear(out);
+        samples_reserve(out, st->n);
+        for (size_t i = 0; i < st->n; i++)
+                if (!is_absent(v[i]))
+                        samples_push(out, step_time(st, i), v[i]);
+}
+
+static void compute_row(struct rows *r, size_t i, struct worker *w)
+{
+        size_t k = i - r->batch_first;
+        double *out = r->columns[k];
+        struct row_info *info = &r->infos[k];
+        *info = (struct row_info){0};
+        if (r->leaf == LEAF_SUBQUERY) {
+                column_samples(&r->sub, r->mat.rows[i].v, &w->window);
+                range_row(&r->call, w, &w->window, out, info);
+                info->read = 0; /* counted by the subquery */
+        } else if (r->leaf != LEAF_MAT) {
+                struct error *e = series_samples(r->q, &r->sel->series[i], r->mint, r->maxt, &w->raw);
+                if (e) {
+                        if (w->error && w->failed_row < i) {
+                                error_free(e);
+                                return;
+                        }
+                        error_free(w->error);
+                        w->error = e;
+                        w->failed_row = i;
+                        return;
+                }
+                if (r->leaf == LEAF_RANGE) {
+                        drop_markers(&w->raw);
+                        range_row(&r->call, w, &w->raw, out, info);
+                } else {
+                        selector_row(r, w, &w->raw, out, info);
+                }
+        }
+        for (size_t o = 0; o < r->n_ops; o++)
+                r->ops[o].apply(&r->ops[o], out, r->steps->n);
+}
+
+struct batch_ctx {
+        struct rows *r;
+        size_t n;
+};
+
+static void compute_grain(void *ctx, size_t item, int worker)
+{
+        struct batch_ctx *b = ctx;
+        size_t from = item * GRAIN_ROWS, to = MIN(from + (size_t)GRAIN_ROWS, b->n);
+        for (size_t k = from; k < to; k++)
+                compute_row(b->r, b->r->batch_first + k, &b->r->q->workers[worker]);
+}
+
+static struct error *workers_error(struct exec *q)
+{
+        struct error *e = NULL;
+        size_t row = SIZE_MAX;
+        for (int i = 0; i < q->n_workers; i++) {
+                struct worker *w = &q->workers[i];
+                if (!w->error)
+                        continue;
+                if (w->failed_row < row) {
+                        error_free(e);
+                        e = w->error;
+                        row = w->failed_row;
+                } else {
+                        error_free(w->error);
+                }
+                w->error = NULL;
+        }
+        return e;
+}
+
+/* What upstream would have held while it did this row. */
+static struct error *account_row(struct exec *q, const struct rows *r, const struct row_info *info)
+{
+        if (r->leaf == LEAF_MAT)
+                return NULL;
+        struct sample_stats *s = r->steps->stats;
+        s->total += info->total;
+        s->read += info->read;
+        if (r->leaf == LEAF_SELECTOR || r->leaf == LEAF_TIMESTAMP)
+                return samples_charge(q, info->n_out);
+        size_t held = q->current;
+        struct error *e = samples_charge(q, info->win_max);
+        q->current = held;
+        if (!e)
+                e = samples_charge(q, info->n_out);
+        samples_peak(q, info->win_last);
+        return e;
+}
+
+static struct error *per_step_stats_begin(struct exec *q, const struct rows *r)
+{
+        const struct sample_stats *s = r->steps->stats;
+        struct error *e = NULL;
+        for (int i = 0; i < q->n_workers; i++) {
+                struct worker *w = &q->workers[i];
+                w->total_per_step = w->read_per_step = NULL;
+                if (!s->total_per_step || r->leaf == LEAF_MAT)
+                        continue;
+                w->total_per_step = exec_alloc(q, 2 * r->steps->n, sizeof(uint64_t), &e);
+                if (!w->total_per_step)
+                        return e;
+                memset(w->total_per_step, 0, 2 * r->steps->n * sizeof(uint64_t));
+                w->read_per_step = w->total_per_step + r->steps->n;
+        }
+        return NULL;
+}
+
+static void per_step_stats_end(struct exec *q, const struct rows *r)
+{
+        struct sample_stats *s = r->steps->stats;
+        for (int i = 0; i < q->n_workers; i++) {
+                struct worker *w = &q->workers[i];
+                for (size_t k = 0; w->total_per_step && k < r->steps->n; k++) {
+                        s->total_per_step[k] += w->total_per_step[k];
+                        if (r->leaf != LEAF_SUBQUERY)
+                                s->read_per_step[k] += w->read_per_step[k];
+                }
+                w->total_per_step = w->read_per_step = NULL;
+        }
+}
+
+static bool has_counter_suffix(Str name)
+{
+        return str_has_suffix(name, STR("_total")) || str_has_suffix(name, STR("_sum")) ||
+               str_has_suffix(name, STR("_count")) || str_has_suffix(name, STR("_bucket"));
+}
+
+static Labels input_labels(const struct rows *r, size_t i)
+{
+        return r->leaf == LEAF_SUBQUERY ? r->mat.rows[i].labels : r->sel->series[i].labels;
+}
+
+static struct error *range_checks(struct exec *q, const struct rows *r)
+{
+        const struct expr *x = r->node->x;
+        enum function_id f = r->call.func;
+        struct pos_range pos = r->node->args[0]->x->pos;
+        if (f == FUNC_RATE || f == FUNC_INCREASE) {
+                Str last = {0};
+                for (size_t i = 0; i < r->n; i++) {
+                        if (!r->has_samples[i])
+                                continue;
+                        Str name = labels_get(input_labels(r, i), STR(METRIC_NAME));
+                        if (name.n == 0 || str_eq(name, last))
+                                continue;
+                        last = name;
+                        if (!has_counter_suffix(name)) {
+                                struct buf b = BUF_INIT(1 << 20);
+                                buf_put_go_quoted(&b, name);
+                                annotations_add(&q->notes, ANNOTATION_INFO, pos,
+                                                "PromQL info: metric might not be a counter, name does not end in "
+                                                "_total/_sum/_count/_bucket: " STR_FMT,
+                                                STR_ARG(buf_str(&b)));
+                                buf_done(&b);
+                        }
+                }
+        }
+        if (f == FUNC_QUANTILE_OVER_TIME && r->total_seen) {
+                for (size_t k = 0; k < r->steps->n; k++) {
+                        double v = r->p1[k];
+                        if (isnan(v) || v < 0 || v > 1)
+                                note_quantile(q, v, pos);
+                }
+        }
+        if (f == FUNC_DOUBLE_EXPONENTIAL_SMOOTHING && r->total_seen) {
+                for (size_t k = 0; k < r->steps->n; k++) {
+                        if (r->p1[k] <= 0 || r->p1[k] >= 1)
+                                return eval_error("invalid smoothing factor. Expected: 0 < sf < 1, got: %f", r->p1[k]);
+                        if (r->p2[k] <= 0 || r->p2[k] >= 1)
+                                return eval_error("invalid trend factor. Expected: 0 < tf < 1, got: %f", r->p2[k]);
+                }
+        }
+        (void)x;
+        return NULL;
+}
+
+/* No two rows that have samples may have one label set. */
+static struct error *check_same_labelset(const struct rows *r)
+{
+        struct map seen = MAP_INIT;
+        struct arena keys;
+        arena_init(&keys, SIZE_MAX / 2);
+        struct buf key = BUF_INIT(BUF_NO_LIMIT);
+        struct error *e = NULL;
+        for (size_t i = 0; i < r->n && !e; i++) {
+                if (!r->has_samples[i])
+                        continue;
+                buf_clear(&key);
+                labels_key(&key, r->labels[i]);
+                if (map_get(&seen, buf_str(&key)))
+                        e = error_same_labelset();
+                else
+                        map_set(&seen, arena_str(&keys, buf_str(&key)), r->labels);
+        }
+        buf_done(&key);
+        map_done(&seen);
+        arena_done(&keys);
+        return e;
+}
+
+static struct error *finish(struct exec *q, struct rows *r, size_t n_out)
+{
+        struct error *e = NULL;
+        if (r->leaf == LEAF_RANGE || r->leaf == LEAF_SUBQUERY)
+                e = range_checks(q, r);
+        if (!e && r->check_same && !q->delayed_name_removal)
+                e = check_same_labelset(r);
+        if (e)
+                return e;
+        if (r->leaf == LEAF_SUBQUERY) {
+                size_t sub = 0;
+                for (size_t i = 0; i < r->mat.n; i++)
+                        sub += column_count(r->mat.rows[i].v, r->sub.n);
+                q->current -= MIN(sub, q->current);
+        }
+        if (r->n_ops)
+                e = account_step_eval(q, r->before, n_out, r->n_with_samples);
+        return e;
+}
+
+/* into: where the columns go, or NULL: a buffer that the next batch uses again. */
+static struct error *run(struct exec *q, struct rows *r, double *into,
+                         struct error *(*sink)(void *ctx, const struct row_batch *b), void *ctx)
+{
+        struct error *e = NULL;
+        size_t n_steps = r->steps->n, n_out = 0;
+        size_t batch = MIN(r->n ? r->n : 1, (size_t)BATCH_ROWS);
+        double *buffer = NULL;
+        r->infos = exec_alloc(q, batch, sizeof *r->infos, &e);
+        if (e)
+                return e;
+        r->columns = exec_alloc(q, r->n, sizeof *r->columns, &e);
+        if (e)
+                return e;
+        r->has_samples = exec_alloc(q, r->n, sizeof *r->has_samples, &e);
+        if (e)
+                return e;
+        if (!into && r->leaf != LEAF_MAT) {
+                buffer = column_new(q, batch, n_steps, &e);
+                if (!buffer)
+                        return e;
+        }
+        e = per_step_stats_begin(q, r);
+        for (size_t first = 0; first < r->n && !e; first += batch) {
+                size_t n = MIN(batch, r->n - first);
+                e = exec_poll(q, "expression evaluation");
+                if (e)
+                        break;
+                r->batch_first = first;
+                for (size_t k = 0; k < n; k++)
+                        r->columns[k] = r->leaf == LEAF_MAT ? r->mat.rows[first + k].v
+                                        : into              ? into + (first + k) * n_steps
+                                                            : buffer + k * n_steps;
+                struct batch_ctx b = {r, n};
+                if (r->leaf != LEAF_MAT || r->n_ops)
+                        pool_each(n > GRAIN_ROWS ? q->pool : NULL, (n + GRAIN_ROWS - 1) / GRAIN_ROWS, compute_grain,
+                                  &b);
+                e = workers_error(q);
+                for (size_t k = 0; k < n && !e; k++) {
+                        e = account_row(q, r, &r->infos[k]);
+                        r->total_seen += r->leaf == LEAF_MAT ? 0 : r->infos[k].total;
+                        size_t out = r->n_ops              ? column_count(r->columns[k], n_steps)
+                                     : r->leaf == LEAF_MAT ? 1
+                                                           : r->infos[k].n_out;
+                        n_out += out;
+                        r->has_samples[first + k] = r->leaf == LEAF_MAT ? out > 0 : r->infos[k].n_out > 0;
+                        r->n_with_samples += out > 0;
+                }
+                if (!e && sink)
+                        e = sink(ctx, &(struct row_batch){.first = first, .n = n, .v = r->columns});
+        }
+        per_step_stats_end(q, r);
+        column_free(q, buffer);
+        return e ? e : finish(q, r, n_out);
+}
+
+struct error *rows_run(struct exec *q, struct rows *r, struct error *(*sink)(void *ctx, const struct row_batch *b),
+                       void *ctx)
+{
+        return run(q, r, NULL, sink, ctx);
+}
+
+struct error *rows_eval(struct exec *q, struct rows *r, struct mat *ret)
+{
+        struct error *e = NULL;
+        struct mat m = {0};
+        double *block = NULL;
+        if (r->leaf != LEAF_MAT) {
+                block = column_new(q, r->n, r->steps->n, &e);
+                if (!block)
+                        return e;
+        }
+        e = run(q, r, block, NULL, NULL);
+        if (!e)
+                m.rows = exec_alloc(q, r->n, sizeof *m.rows, &e);
+        if (e) {
+                column_free(q, block);
+                return e;
+        }
+        for (size_t i = 0; i < r->n; i++)
+                m.rows[i] = (struct row){.labels = r->labels[i],
+                                         .v = block ? block + i * r->steps->n : r->mat.rows[i].v,
+                                         .drop_name = r->drop_name && r->drop_name[i]};
+        m.n = r->n;
+        if (block) {
+                mat_own(q, &m, block);
+        } else {
+                m.blocks = r->mat.blocks;
+                m.n_blocks = r->mat.n_blocks;
+                r->mat.n_blocks = 0;
+        }
+        mat_drop_empty(&m, r->steps->n);
+        *ret = m;
+        return NULL;
+}
+
+static struct error *rows_new(struct exec *q, const struct steps *st, const struct node *n, enum leaf leaf,
+                              size_t n_rows, struct rows **ret)
+{
+        struct error *e = NULL;
+        struct rows *r = arena_new(q->arena, struct rows);
+        *r = (struct rows){.leaf = leaf, .q = q, .steps = st, .node = n, .n = n_rows, .before = q->current};
+        r->labels = exec_alloc(q, n_rows, sizeof *r->labels, &e);
+        if (!e && q->delayed_name_removal) {
+                r->drop_name = exec_alloc(q, n_rows, sizeof *r->drop_name, &e);
+                if (!e)
+                        memset(r->drop_name, 0, n_rows * sizeof *r->drop_name);
+        }
+        *ret = r;
+        return e;
+}
+
+static struct error *open_mat(struct exec *q, const struct steps *st, struct node *n, struct mat *take,
+                              struct rows **ret)
+{
+        struct error *e = rows_new(q, st, n, LEAF_MAT, take->n, ret);
+        if (e) {
+                mat_done(q, take);
+                return e;
+        }
+        struct rows *r = *ret;
+        r->mat = *take;
+        for (size_t i = 0; i < r->n; i++) {
+                r->labels[i] = take->rows[i].labels;
+                if (r->drop_name)
+                        r->drop_name[i] = take->rows[i].drop_name;
+        }
+        return NULL;
+}
+
+static struct error *open_selector(struct exec *q, const struct steps *st, struct node *n, enum leaf leaf,
+                                   struct rows **ret)
+{
+        struct error *e = selection_load(q, n->sel);
+        if (!e)
+                e = rows_new(q, st, n, leaf, n->sel->n, ret);
+        if (e)
+                return e;
+        struct rows *r = *ret;
+        r->sel = n->sel;
+        TimeMs first = n->has_at ? n->at_ms : st->start, last = n->has_at ? n->at_ms : step_time(st, st->n - 1);
+        r->mint = first - n->offset_ms - q->lookback_ms + 1;
+        r->maxt = last - n->offset_ms;
+        for (size_t i = 0; i < r->n; i++)
+                r->labels[i] = n->sel->series[i].labels;
+        return NULL;
+}
+
+static bool names_differ(const struct rows *r)
+{
+        for (size_t i = 1; i < r->n; i++) {
+                for (int k = 0; k < 3; k++) {
+                        static const Str names[] = {STR_INIT("__name__"), STR_INIT("__type__"), STR_INIT("__unit__")};
+                        if (!str_eq(labels_get(r->labels[i], names[k]), labels_get(r->labels[0], names[k])))
+                                return true;
+                }
+        }
+        return false;
+}
+
+static void drop_names(struct exec *q, struct rows *r)
+{
+        for (size_t i = 0; i < r->n; i++) {
+                if (q->delayed_name_removal)
+                        r->drop_name[i] = true;
+                else
+                        r->labels[i] = labels_drop_metadata(q, r->labels[i]);
+        }
+}
+
+static struct error *check_modifier(enum selector_modifier mod, const struct promql_function *f)
+{
+        enum function_id id = f->id;
+        bool smooth = id == FUNC_RATE || id == FUNC_INCREASE || id == FUNC_DELTA;
+        if (mod == SELECTOR_ANCHORED && !smooth && id != FUNC_RESETS && id != FUNC_CHANGES)
+                return eval_error(
+                        "anchored modifier can only be used with: changes, delta, increase, rate, resets - not with %s",
+                        f->name);
+        if (mod == SELECTOR_SMOOTHED && !smooth)
+                return eval_error("smoothed modifier can only be used with: delta, increase, rate - not with %s",
+                                  f->name);
+        return NULL;
+}
+
+struct error *rows_open_range(struct exec *q, const struct steps *st, struct node *n, struct rows **ret)
+{
+        size_t at = 0, n_scalars = 0;
+        while (n->args[at]->type != EXPR_MATRIX && n->args[at]->type != EXPR_SUBQUERY)
+                at++;
+        struct node *m = n->args[at];
+        struct error *e = NULL;
+        struct mat sub = {0};
+        struct steps sub_steps = {0};
+        double *params[2] = {NULL, NULL};
+        struct rows *r = NULL;
+        size_t before = q->current;
+        if (m->type == EXPR_SUBQUERY)
+                e = eval_subquery(q, st, m, &sub_steps, &sub);
+        for (size_t i = 0; i < n->n_args && !e; i++)
+                if (i != at && n_scalars < 2)
+                        e = eval_scalar(q, st, n->args[i], &params[n_scalars++]);
+        enum selector_modifier mod = m->type == EXPR_MATRIX ? m->a->x->selector.modifier : SELECTOR_PLAIN;
+        if (!e)
+                e = check_modifier(mod, n->x->call.func);
+        if (!e && m->type == EXPR_MATRIX)
+                e = open_selector(q, st, m->a, LEAF_RANGE, &r);
+        else if (!e)
+                e = rows_new(q, st, n, LEAF_SUBQUERY, sub.n, &r);
+        if (e) {
+                mat_done(q, &sub);
+                column_free(q, params[0]);
+                column_free(q, params[1]);
+                return e;
+        }
+        const struct node *s = m->type == EXPR_MATRIX ? m->a : m;
+        r->node = n;
+        r->before = before;
+        r->p1 = params[0];
+        r->p2 = params[1];
+        r->call = (struct range_call){.func = n->x->call.func->id,
+                                      .range_ms = m->range_ms,
+                                      .modifier = mod,
+                                      .lookback_ms = q->lookback_ms,
+                                      .steps = st,
+                                      .offset_ms = s->offset_ms,
+                                      .has_at = s->has_at,
+                                      .at_ms = s->at_ms,
+                                      .p1 = params[0],
+                                      .p2 = params[1]};
+        if (m->type == EXPR_MATRIX) {
+                int64_t more = mod == SELECTOR_PLAIN ? 0 : q->lookback_ms;
+                TimeMs first = s->has_at ? s->at_ms : st->start;
+                r->mint = first - s->offset_ms - m->range_ms - more + 1;
+                if (mod == SELECTOR_SMOOTHED)
+                        r->maxt += more;
+        } else {
+                r->mat = sub;
+                r->sub = sub_steps;
+                for (size_t i = 0; i < r->n; i++) {
+                        r->labels[i] = sub.rows[i].labels;
+                        if (r->drop_name)
+                                r->drop_name[i] = sub.rows[i].drop_name;
+                }
+        }
+        if (r->call.func != FUNC_LAST_OVER_TIME && r->call.func != FUNC_FIRST_OVER_TIME) {
+                r->check_same = names_differ(r);
+                drop_names(q, r);
+        }
+        *ret = r;
+        return NULL;
+}
+
+static struct error *push_op(struct exec *q, const struct steps *st, struct node *n, struct rows **r)
+{
+        struct row_op op;
+        struct error *e = elementwise_op(q, st, n, &op);
+        if (e) {
+                elementwise_done(q, &op);
+                return e;
+        }
+        struct rows *c = *r;
+        bool same_possible = op.drops_name && !q->delayed_name_removal && names_differ(c);
+        c->ops[c->n_ops++] = op;
+        if (!same_possible) {
+                if (op.drops_name)
+                        drop_names(q, c);
+                return NULL;
+        }
+        /* Dropping the name may make two rows one: they have to be there as a whole. */
+        struct mat m;
+        c->check_same = false;
+        drop_names(q, c);
+        e = rows_eval(q, c, &m);
+        if (!e)
+                e = mat_merge(q, &m, st->n);
+        if (e)
+                return e;
+        rows_close(q, c);
+        return open_mat(q, st, n, &m, r);
+}
+
+struct error *rows_open(struct exec *q, const struct steps *st, struct node *n, struct rows **ret)
+{
+        struct error *e;
+        if (st->n == 0 || (n->once && st->n > 1) || !is_row_node(n)) {
+                struct mat m;
+                e = eval_mat(q, st, n, &m);
+                return e ? e : open_mat(q, st, n, &m, ret);
+        }
+        if (n->type == EXPR_SELECTOR)
+                return open_selector(q, st, n, LEAF_SELECTOR, ret);
+        if (n->type == EXPR_CALL && is_range_func(n->x->call.func->id))
+                return rows_open_range(q, st, n, ret);
+        struct node *child = elementwise_child(n);
+        if (!child) { /* timestamp(selector) */
+                e = open_selector(q, st, n->args[0], LEAF_TIMESTAMP, ret);
+                if (e)
+                        return e;
+                (*ret)->check_same = names_differ(*ret);
+                if (!(*ret)->check_same) {
+                        drop_names(q, *ret);
+                        return NULL;
+                }
+                struct mat m;
+                (*ret)->check_same = false;
+                drop_names(q, *ret);
+                e = rows_eval(q, *ret, &m);
+                if (!e && !q->delayed_name_removal)
+                        e = mat_merge(q, &m, st->n);
+                return e ? e : open_mat(q, st, n, &m, ret);
+        }
+        struct rows *r;
+        e = rows_open(q, st, child, &r);
+        if (e)
+                return e;
+        if (r->n_ops == OPS_MAX) {
+                struct mat m;
+                e = rows_eval(q, r, &m);
+                if (!e) {
+                        rows_close(q, r);
+                        e = open_mat(q, st, child, &m, &r);
+                }
+                if (e)
+                        return e;
+        }
+        *ret = r;
+        return push_op(q, st, n, ret);
+}
+
+void rows_close(struct exec *q, struct rows *r)
+{
+        for (size_t i = 0; i < r->n_ops; i++)
+                elementwise_done(q, &r->ops[i]);
+        r->n_ops = 0;
+        column_free(q, r->p1);
+        column_free(q, r->p2);
+        r->p1 = r->p2 = NULL;
+        mat_done(q, &r->mat);
+}
+
+size_t rows_n(const struct rows *r)
+{
+        return r->n;
+}
+
+Labels rows_labels(const struct rows *r, size_t i)
+{
+        return r->labels[i];
+}
+
+bool rows_drop_name(const struct rows *r, size_t i)
+{
+        return r->drop_name && r->drop_name[i];
+}

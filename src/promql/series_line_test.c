@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/file.h"
+#include "base/test.h"
+#include "codec/json.h"
+#include "promql/parse.h"
+#include "storage/storage.h"
+
+enum { ARENA_BYTES = 64 << 20 };
+
+/* Values as text, so that failures print both: "1 _ stale 2.5". */
+static void put_values(struct buf *b, const struct promql_series_line *line)
+{
+        for (size_t i = 0; i < line->n; i++) {
+                const struct promql_series_value *v = &line->values[i];
+                if (i > 0)
+                        buf_putc(b, ' ');
+                if (v->omitted)
+                        buf_putc(b, '_');
+                else if (is_stale_nan(v->v))
+                        buf_puts(b, "stale");
+                else
+                        buf_printf(b, "%.17g", v->v);
+        }
+}
+
+static void line_case(const char *input, const char *labels, const char *values)
+{
+        struct arena a;
+        arena_init(&a, ARENA_BYTES);
+        struct promql_series_line line = {0};
+        CHECK_OK(promql_parse_series_line(str_from(input), &a, &line));
+        struct buf b = BUF_INIT(1 << 20);
+        labels_print(&b, line.labels);
+        CHECK_STR(buf_str(&b), labels);
+        buf_clear(&b);
+        put_values(&b, &line);
+        CHECK_STR(buf_str(&b), values);
+        buf_done(&b);
+        arena_done(&a);
+}
+
+static void error_case(const char *input, const char *text)
+{
+        struct arena a;
+        arena_init(&a, ARENA_BYTES);
+        struct promql_series_line line = {0};
+        CHECK_ERROR(promql_parse_series_line(str_from(input), &a, &line), text);
+        arena_done(&a);
+}
+
+TEST(series_line, expands_repetitions)
+{
+        line_case("a 1 2x2 _ _x2 stale", "{__name__=\"a\"}", "1 2 2 2 _ _ _ stale");
+        line_case("a{b=\"c\"} 1+2x3 -1-1x2", "{__name__=\"a\", b=\"c\"}", "1 3 5 7 -1 -2 -3");
+        line_case("{\"a.b\", \"c d\"='e'} 0x2 1e3", "{__name__=\"a.b\", \"c d\"=\"e\"}", "0 0 0 1000");
+        line_case("", "{}", "");
+        line_case("{}   ", "{}", "");
+}
+
+TEST(series_line, refuses)
+{
+        error_case("a 1+1", "1:6: parse error: unexpected end of input in series values");
+        error_case("a 1x3x4", "1:6: parse error: unexpected \"x\"");
+        error_case("a foo",
+                   "1:3: parse error: unexpected identifier \"foo\" in series values, expected number or \"stale\"");
+        error_case("a{b=c} 1", "1:5: parse error: unexpected identifier \"c\" in label set, expected string");
+        error_case("a 1x1.5", "1:5: parse error: invalid repetition in series values: strconv.ParseUint: parsing "
+                              "\"1.5\": invalid syntax");
+        error_case("a _x99999999999", "1:5: parse error: more than 10000000 values in a series");
+        error_case("a {{sum:1}}", "1:3: parse error: native histograms are not supported in series values");
+}
+
+static bool is_value(const struct promql_series_value *got, const struct json *want)
+{
+        bool omitted = json_bool(json_get(want, STR("Omitted")));
+        const struct json *v = json_get(want, STR("Value"));
+        if (omitted || got->omitted)
+                return omitted == got->omitted;
+        if (v->type == JSON_STRING) /* "StaleNaN", "NaN", "+Inf" */
+                return str_eq(v->text, STR("StaleNaN")) ? is_stale_nan(got->v) : got->v - got->v != 0;
+        return got->v == json_f64(v);
+}
+
+/* What is wrong with the line, or "". */
+static void compare(Str input, const char *error, const struct json *labels, const struct json *values, struct buf *ret)
+{
+        struct arena a;
+        arena_init(&a, ARENA_BYTES);
+        struct promql_series_line line = {0};
+        struct error *e = promql_parse_series_line(input, &a, &line);
+        if (error || e) {
+                if (!error || !e || !strstr(error_str(e), error))
+                        buf_printf(ret, "got error %s, want %s", error_str(e), error ? error : "none");
+                error_free(e);
+                arena_done(&a);
+                return;
+        }
+        if (line.labels.n != labels->n || line.n != values->n)
+                buf_printf(ret, "%zu labels, %zu values; ", line.labels.n, line.n);
+        for (size_t i = 0; i < line.labels.n; i++)
+                if (!str_eq(json_str(json_get(labels, line.labels.v[i].name)), line.labels.v[i].value))
+                        buf_printf(ret, "label " STR_FMT "; ", STR_ARG(line.labels.v[i].name));
+        for (size_t i = 0; i < MIN(line.n, values->n); i++)
+                if (!is_value(&line.values[i], json_at(values, i)))
+                        buf_printf(ret, "value %zu is %g; ", i, line.values[i].v);
+        arena_done(&a);
+}
+
+/* names: of the members that hold labels, values and the error. */
+static size_t run_table(const struct json *root, const char *table, const char *labels, const char *values,
+                        size_t *failed)
+{
+        size_t n = 0;
+        JSON_EACH(c, json_get(root, str_from(table)))
+        {
+                Str input = json_str(json_get(&c->value, STR("input")));
+                Str text = json_str(json_get(&c->value, STR("expectError")));
+                bool fail = json_bool(json_get(&c->value, STR("fail"))) || text.n > 0;
+                char *error = fail ? str_dup(text) : NULL;
+                struct buf fault = BUF_INIT(1 << 20);
+                compare(input, error, json_get(&c->value, str_from(labels)), json_get(&c->value, str_from(values)),
+                        &fault);
+                if (fault.n > 0) {
+                        print_message("%s: " STR_FMT ": %s\n", table, STR_ARG(input), buf_cstr(&fault));
+                        ++*failed;
+                }
+                buf_done(&fault);
+                free(error);
+                n++;
+        }
+        return n;
+}
+
+TEST(series_line, agrees_with_the_original_on_its_tables)
+{
+        char *path = conformance_path("parser/series_and_histograms.json");
+        char *text = NULL;
+        size_t n = 0, failed = 0;
+        CHECK_OK(file_read(path, 16 << 20, &text, &n));
+        struct arena doc;
+        arena_init(&doc, ARENA_BYTES);
+        const struct json *root = NULL;
+        CHECK_OK(json_parse((Str){text, n}, &doc, &root));
+        size_t cases = run_table(root, "TestParseSeriesDesc", "expectedLabels", "expectedValues", &failed);
+        cases += run_table(root, "TestParseSeries", "expectedMetric", "expectedValues", &failed);
+        JSON_EACH(table, root)
+        {
+                if (str_eq(table->key, STR("TestParseHistogramSeries")) ||
+                    str_eq(table->key, STR("TestHistogramTestExpression")))
+                        print_message("SKIP " STR_FMT ": %zu cases: native histograms\n", STR_ARG(table->key),
+                                      table->value.n);
+        }
+        arena_done(&doc);
+        free(text);
+        free(path);
+        CHECK_U64(cases, 29);
+        CHECK_U64(failed, 0);
+}
