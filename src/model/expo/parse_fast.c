@@ -291,7 +291,8 @@ static bool fast_meta(struct expo_parser *p, struct expo_entry *x)
         if (end - q < 3 || q[0] != ' ' || (unsigned char)q[1] <= ' ')
                 return false;
         const char *text = q + 1, *line_end = memchr(text, '\n', (size_t)(end - text));
-        if (!line_end)
+        /* Null bytes that begin the next line still belong to OpenMetrics' text token. */
+        if (!line_end || (line_end + 1 < end && line_end[1] == 0))
                 return false;
         Str s = {text, (size_t)(line_end - text)};
         enum metric_type type = METRIC_UNKNOWN;
