@@ -43,11 +43,16 @@ static bool is_wanted(const struct block_set *s, const struct index_chunk *c, co
         return c->mint_ms <= s->maxt_ms && c->maxt_ms >= s->mint_ms && !intervals_cover(d, n_d, c->mint_ms, c->maxt_ms);
 }
 
-static struct error *get_chunks(struct block_set *s, struct arena *arena, const struct index_chunk *c, size_t n, struct series *ret)
+static struct error *get_chunks(struct block_set *s, struct arena *arena, const struct index_chunk *c, size_t n, size_t wanted,
+                                struct series *ret)
 {
-        struct chunk *out = arena_try_alloc(arena, n * sizeof *out);
+        struct chunk *out = arena_try_alloc(arena, wanted * sizeof *out);
         if (!out)
                 return over_budget(arena);
+        /* Where chunks lie nothing is in the cache: let the misses overlap. */
+        for (size_t i = 0; i < n; i++)
+                if (is_wanted(s, &c[i], ret->deleted, ret->n_deleted))
+                        chunk_files_prefetch(s->block->chunks, c[i].ref);
         size_t to = 0;
         for (size_t i = 0; i < n; i++) {
                 if (!is_wanted(s, &c[i], ret->deleted, ret->n_deleted))
@@ -83,7 +88,7 @@ static struct error *get_series(struct block_set *s, uint32_t ref, struct series
         for (size_t i = 0; i < n; i++)
                 wanted += is_wanted(s, &c[i], ret->deleted, ret->n_deleted);
         *ret_has = wanted > 0;
-        return wanted && !s->labels_only ? get_chunks(s, arena, c, n, ret) : NULL;
+        return wanted && !s->labels_only ? get_chunks(s, arena, c, n, wanted, ret) : NULL;
 }
 
 static struct error *block_set_next(struct series_set *base, struct series *ret, bool *ret_more)

@@ -246,12 +246,12 @@ static struct error *read_labels(const struct index_reader *ix, struct cursor *c
         return NULL;
 }
 
-static struct error *read_chunks(struct cursor *c, struct arena *arena, struct index_chunk **ret, size_t *ret_n)
+static struct error *read_chunks(struct cursor *c, struct arena *arena, struct index_near *near, struct index_chunk **ret, size_t *ret_n)
 {
         uint64_t n = take_uvarint(c);
         if (c->bad || n > cursor_left(c) / 3)
                 return error_new(ERROR_CORRUPT, "series: more chunks than bytes");
-        struct index_chunk *k = arena_try_alloc(arena, (n ? n : 1) * sizeof *k);
+        struct index_chunk *k = near && n <= INDEX_NEAR_CHUNKS ? near->chunks : arena_try_alloc(arena, (n ? n : 1) * sizeof *k);
         if (!k)
                 return over_budget(arena);
         for (size_t i = 0; i < n; i++) {
@@ -282,6 +282,6 @@ struct error *index_series(const struct index_reader *ix, uint64_t ref, struct a
         if (!e)
                 e = read_labels(ix, &c, arena, near, ret_labels);
         if (!e && ret_chunks)
-                e = read_chunks(&c, arena, ret_chunks, ret_n);
+                e = read_chunks(&c, arena, near, ret_chunks, ret_n);
         return e;
 }
