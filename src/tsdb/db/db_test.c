@@ -1,0 +1,353 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "tsdb/db/db.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <time.h>
+
+#include "base/log.h"
+#include "base/test.h"
+#include "storage/decode.h"
+#include "storage/memory.h"
+#include "storage/merge.h"
+#include "tsdb/compact/compact.h"
+
+#define HOUR_MS ((TimeMs)3600000)
+
+static struct db_opts test_opts(const char *dir)
+{
+        struct db_opts o = DB_OPTS_INIT;
+        o.dir = dir;
+        o.no_compact = true;
+        return o;
+}
+
+static struct db *open_db(const struct db_opts *o)
+{
+        struct db *db;
+        log_set_level(STR("error"));
+        CHECK_OK(db_open(o, &db));
+        return db;
+}
+
+/* n_series samples each minute in [from, to). */
+static void append(struct db *db, int n_series, TimeMs from, TimeMs to)
+{
+        for (TimeMs t = from; t < to; t += 60000) {
+                struct appender *a;
+                CHECK_OK(storage_appender(db_storage(db), &a));
+                for (int i = 0; i < n_series; i++) {
+                        char text[16];
+                        snprintf(text, sizeof text, "%03d", i);
+                        Label l[] = {{STR("__name__"), STR("m")}, {STR("i"), str_from(text)}};
+                        SeriesRef ref;
+                        CHECK_OK(appender_append(a, 0, (Labels){l, 2}, t, (double)(t / 60000 + i), &ref));
+                }
+                CHECK_OK(appender_commit(a));
+        }
+}
+
+static uint64_t count(struct db *db, TimeMs mint, TimeMs maxt)
+{
+        struct arena arena;
+        arena_init(&arena, SIZE_MAX);
+        struct querier *q;
+        struct series_set *set;
+        struct samples out = SAMPLES_INIT;
+        struct matcher *m;
+        uint64_t n = 0;
+        CHECK_OK(matcher_new(MATCH_EQ, STR("__name__"), STR("m"), &m));
+        CHECK_OK(storage_querier(db_storage(db), mint, maxt, &arena, &q));
+        CHECK_OK(querier_select(q, &(struct select_hints){.sorted = true}, (const struct matcher *const *)&m, 1, &set));
+        for (;;) {
+                struct series s;
+                bool more;
+                CHECK_OK(series_set_next(set, &s, &more));
+                if (!more)
+                        break;
+                CHECK_OK(series_decode(&s, mint, maxt, &out));
+                for (size_t i = 1; i < out.n; i++)
+                        CHECK_F64(out.v[i], out.v[i - 1] + (double)((out.t[i] - out.t[i - 1]) / 60000));
+                n += out.n;
+        }
+        samples_done(&out);
+        querier_close(q);
+        matcher_free(m);
+        arena_done(&arena);
+        return n;
+}
+
+static char *describe(struct db *db)
+{
+        BlockVec blocks = VEC_INIT;
+        struct buf b = BUF_INIT(4096);
+        db_blocks(db, &blocks);
+        for (size_t i = 0; i < blocks.n; i++) {
+                const struct block_meta *m = block_get_meta(blocks.p[i]);
+                buf_printf(&b, "%" PRId64 "-%" PRId64 "/%d ", m->mint_ms / HOUR_MS, m->maxt_ms / HOUR_MS, m->level);
+        }
+        db_blocks_done(&blocks);
+        return buf_take(&b);
+}
+
+static void check_blocks(struct db *db, const char *want)
+{
+        char *got = describe(db);
+        CHECK_STR(str_from(got), want);
+        free(got);
+}
+
+TEST(db, turns_the_head_into_blocks_and_merges_them)
+{
+        struct db_opts o = test_opts(test_dir());
+        struct db *db = open_db(&o);
+        append(db, 3, 0, 3 * HOUR_MS);
+        CHECK_OK(db_compact(db));
+        check_blocks(db, "");
+        append(db, 3, 3 * HOUR_MS, 4 * HOUR_MS);
+        CHECK_OK(db_compact(db));
+        check_blocks(db, "0-2/1 ");
+        CHECK_I64(head_min_ms(db_head(db)), 2 * HOUR_MS);
+        CHECK_U64(count(db, TIME_MS_MIN, TIME_MS_MAX), 3 * 240);
+        CHECK_U64(count(db, HOUR_MS, 3 * HOUR_MS - 1), 3 * 120);
+        append(db, 3, 4 * HOUR_MS, 26 * HOUR_MS);
+        CHECK_OK(db_compact(db));
+        check_blocks(db, "0-18/3 18-20/1 20-22/1 22-24/1 ");
+        CHECK_U64(count(db, TIME_MS_MIN, TIME_MS_MAX), 3 * 26 * 60);
+        CHECK_I64(db_start_ms(db), 0);
+        struct db_stats s;
+        db_get_stats(db, &s);
+        CHECK_U64(s.blocks_loaded, 4);
+        CHECK_U64(s.compactions_failed, 0);
+        CHECK_OK(db_close(db));
+}
+
+TEST(db, drops_what_retention_says)
+{
+        const char *dir = test_dir();
+        struct db_opts o = test_opts(dir);
+        o.max_block_ms = o.min_block_ms;
+        struct db *db = open_db(&o);
+        append(db, 1, 0, 14 * HOUR_MS);
+        CHECK_OK(db_compact(db));
+        check_blocks(db, "0-2/1 2-4/1 4-6/1 6-8/1 8-10/1 10-12/1 ");
+        db_set_retention(db, 6 * HOUR_MS, 0, 0);
+        CHECK_OK(db_reload(db));
+        check_blocks(db, "6-8/1 8-10/1 10-12/1 ");
+        PathVec names = VEC_INIT;
+        CHECK_OK(block_list(dir, &names));
+        CHECK_U64(names.n, 3);
+        path_vec_done(&names);
+        struct db_stats s;
+        db_get_stats(db, &s);
+        CHECK_U64(s.time_retentions, 1);
+        db_set_retention(db, 0, dir_size_bytes(dir) - 1, 0);
+        CHECK_OK(db_reload(db));
+        check_blocks(db, "8-10/1 10-12/1 ");
+        db_set_retention(db, 0, 0, 1e-7);       /* a few bytes, on any disk of today */
+        CHECK_OK(db_reload(db));
+        check_blocks(db, "");
+        CHECK_OK(db_close(db));
+}
+
+TEST(db, deletes_and_cleans)
+{
+        struct db_opts o = test_opts(test_dir());
+        struct db *db = open_db(&o);
+        append(db, 4, 0, 6 * HOUR_MS);
+        CHECK_OK(db_compact(db));
+        check_blocks(db, "0-2/1 2-4/1 ");
+        struct matcher *m;
+        CHECK_OK(matcher_new(MATCH_EQ, STR("i"), STR("001"), &m));
+        CHECK_OK(db_delete(db, HOUR_MS, 3 * HOUR_MS - 1, (const struct matcher *const *)&m, 1));
+        CHECK_U64(count(db, TIME_MS_MIN, 4 * HOUR_MS - 1), 3 * 240 + 120);
+        CHECK_OK(db_clean_tombstones(db));
+        check_blocks(db, "0-2/1 2-4/1 ");
+        BlockVec blocks = VEC_INIT;
+        db_blocks(db, &blocks);
+        for (size_t i = 0; i < blocks.n; i++) {
+                CHECK_U64(block_tombstones(blocks.p[i]), 0);
+                CHECK_U64(block_get_meta(blocks.p[i])->stats.samples, 3 * 120 + 60);
+        }
+        db_blocks_done(&blocks);
+        matcher_free(m);
+        CHECK_OK(matcher_new(MATCH_EQ, STR("__name__"), STR("m"), &m));
+        CHECK_OK(db_delete(db, 0, 2 * HOUR_MS - 1, (const struct matcher *const *)&m, 1));
+        CHECK_OK(db_clean_tombstones(db));
+        check_blocks(db, "2-4/1 ");
+        matcher_free(m);
+        CHECK_OK(db_close(db));
+}
+
+TEST(db, snapshots_open_as_databases)
+{
+        const char *dir = test_dir();
+        struct db_opts o = test_opts(dir);
+        struct db *db = open_db(&o);
+        append(db, 2, 0, 5 * HOUR_MS);
+        CHECK_OK(db_compact(db));
+        char *name[2];
+        CHECK_OK(db_snapshot(db, true, &name[0]));
+        CHECK_OK(db_snapshot(db, false, &name[1]));
+        CHECK(strlen(name[0]) > 17 && name[0][8] == 'T' && name[0][15] == 'Z' && name[0][16] == '-');
+        CHECK_OK(db_close(db));
+        for (int i = 0; i < 2; i++) {
+                char *all = path_join(dir, "snapshots"), *path = path_join(all, name[i]);
+                o = test_opts(path);
+                db = open_db(&o);
+                CHECK_U64(count(db, TIME_MS_MIN, TIME_MS_MAX), i == 0 ? 2 * 300 : 2 * 120);
+                CHECK_OK(db_close(db));
+                free(all);
+                free(path);
+                free(name[i]);
+        }
+}
+
+TEST(db, one_process_at_a_time)
+{
+        const char *dir = test_dir();
+        struct db_opts o = test_opts(dir);
+        struct db *db = open_db(&o), *second;
+        struct db_stats s;
+        db_get_stats(db, &s);
+        CHECK_I64(s.clean_start, 1);
+        CHECK_ERROR(db_open(&o, &second), "lock DB directory: resource temporarily unavailable");
+        char *lock = path_join(dir, "lock");
+        CHECK(file_exists(lock));
+        CHECK_OK(db_close(db));
+        CHECK(!file_exists(lock));
+        CHECK_OK(file_replace(lock, STR("")));
+        db = open_db(&o);
+        db_get_stats(db, &s);
+        CHECK_I64(s.clean_start, 0);
+        CHECK_OK(db_close(db));
+        o.no_lockfile = true;
+        db = open_db(&o);
+        db_get_stats(db, &s);
+        CHECK_I64(s.clean_start, -1);
+        CHECK_OK(db_close(db));
+        free(lock);
+}
+
+TEST(db, start_removes_what_was_unfinished)
+{
+        const char *dir = test_dir();
+        static const char *const names[] = {"01BZJ9WJQPWHGNC2W4J9TA62KC.tmp-for-creation", "01BZJ9WJQPWHGNC2W4J9TA62KC.tmp-for-deletion", "keep.tmp"};
+        for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+                char *p = path_join(dir, names[i]);
+                CHECK_OK(dir_make_all(p));
+                free(p);
+        }
+        struct db_opts o = test_opts(dir);
+        struct db *db = open_db(&o);
+        for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+                char *p = path_join(dir, names[i]);
+                CHECK(file_exists(p) == (i == 2));
+                free(p);
+        }
+        CHECK_OK(db_close(db));
+}
+
+/* The block of [0, 2 h) of a database in dir, closed. Its path is returned. */
+static char *one_block(const char *dir)
+{
+        struct db_opts o = test_opts(dir);
+        struct db *db = open_db(&o);
+        append(db, 2, 0, 4 * HOUR_MS);
+        CHECK_OK(db_compact(db));
+        BlockVec blocks = VEC_INIT;
+        db_blocks(db, &blocks);
+        CHECK_U64(blocks.n, 1);
+        char *path = mem_strdup(block_get_dir(blocks.p[0]));
+        db_blocks_done(&blocks);
+        CHECK_OK(db_close(db));
+        return path;
+}
+
+TEST(db, a_damaged_block_stops_the_start_and_stays)
+{
+        const char *dir = test_dir();
+        char *block = one_block(dir), *index = path_join(block, "index"), *p;
+        size_t n;
+        CHECK_OK(file_read(index, 1 << 24, &p, &n));
+        CHECK_OK(file_replace(index, (Str){p, n - 10}));
+        struct db_opts o = test_opts(dir);
+        struct db *db;
+        struct error *e = db_open(&o, &db);
+        CHECK(error_is(e, ERROR_CORRUPT));
+        struct buf want = BUF_INIT(1024);
+        buf_printf(&want, "reloadBlocks: corrupted block " STR_FMT ": %s: table of contents: invalid checksum", STR_ARG(path_base(str_from(block))), index);
+        CHECK_STR(str_from(error_str(e)), buf_cstr(&want));
+        error_free(e);
+        CHECK(file_exists(index));
+        CHECK_OK(file_replace(index, (Str){p, n}));
+        db = open_db(&o);
+        check_blocks(db, "0-2/1 ");
+        CHECK_OK(db_close(db));
+        buf_done(&want);
+        free(p);
+        free(index);
+        free(block);
+}
+
+TEST(db, a_folder_without_meta_is_passed_over)
+{
+        const char *dir = test_dir();
+        char *block = one_block(dir), *meta = path_join(block, BLOCK_META_FILE);
+        CHECK(remove(meta) == 0);
+        struct db_opts o = test_opts(dir);
+        struct db *db = open_db(&o);
+        check_blocks(db, "");
+        CHECK_OK(db_close(db));
+        CHECK(file_exists(block));
+        free(meta);
+        free(block);
+}
+
+TEST(db, a_replaced_block_goes_at_the_next_start)
+{
+        const char *dir = test_dir();
+        char *block = one_block(dir);
+        struct block *b;
+        CHECK_OK(block_open(block, &b));
+        Ulid u;
+        bool written;
+        CHECK_OK(compact_blocks(dir, &b, 1, NULL, &u, &written));
+        block_unref(b);
+        struct db_opts o = test_opts(dir);
+        struct db *db = open_db(&o);
+        check_blocks(db, "0-2/2 ");
+        CHECK(!file_exists(block));
+        CHECK_OK(db_close(db));
+        free(block);
+}
+
+TEST(db, the_thread_does_it_by_itself)
+{
+        struct db_opts o = test_opts(test_dir());
+        o.no_compact = false;
+        o.reload_ms = 20;
+        struct db *db = open_db(&o);
+        append(db, 2, 0, 6 * HOUR_MS);
+        for (int i = 0; i < 1000; i++) {
+                struct db_stats s;
+                db_get_stats(db, &s);
+                if (s.blocks_loaded == 2)
+                        break;
+                nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL);
+        }
+        check_blocks(db, "0-2/1 2-4/1 ");
+        CHECK_U64(count(db, TIME_MS_MIN, TIME_MS_MAX), 2 * 360);
+        CHECK_OK(db_close(db));
+}
+
+TEST(db, out_of_order_windows_are_refused)
+{
+        struct db_opts o = test_opts(test_dir());
+        o.out_of_order_window_ms = 1;
+        struct db *db;
+        struct error *e = db_open(&o, &db);
+        CHECK(error_is(e, ERROR_UNSUPPORTED));
+        error_free(e);
+}
