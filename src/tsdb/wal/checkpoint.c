@@ -175,7 +175,7 @@ static struct error *sift(struct sieve *s, Str rec)
                 return sift_exemplars(s, rec);
         case RECORD_METADATA:
                 return sift_metadata(s, rec);
-        case RECORD_SAMPLES_V2:         /* byte for byte as well: their start times would be lost */
+        case RECORD_SAMPLES_V2: /* byte for byte as well: their start times would be lost */
         default:
                 buf_put(&s->rec, rec);
                 return NULL;

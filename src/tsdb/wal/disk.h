@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* disk.h — the few calls by which the log and the head's chunk files reach the disk: a seam for tests that fill it, tear writes or stop dead.
+/* disk.h — the few calls by which the log and the head's chunk files reach the disk: a seam for tests that fill it,
+ * tear writes or stop dead.
  *
  *   disk_system.pwrite(&disk_system, fd, p, n, at)          as the system call: -1 and errno, or bytes written
  *
@@ -13,7 +14,7 @@
 #include "base/error.h"
 
 struct disk {
-        int (*open)(const struct disk *d, const char *path, int flags);         /* mode 0666 & ~umask, O_CLOEXEC */
+        int (*open)(const struct disk *d, const char *path, int flags); /* mode 0666 & ~umask, O_CLOEXEC */
         ssize_t (*pwrite)(const struct disk *d, int fd, const void *p, size_t n, uint64_t at);
         int (*fsync)(const struct disk *d, int fd);
         int (*ftruncate)(const struct disk *d, int fd, uint64_t size);

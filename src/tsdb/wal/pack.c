@@ -39,7 +39,8 @@ struct error *wal_unpack(uint8_t flags, Str rec, struct buf *out, Str *ret)
         buf_clear(out);
         if (flags & WAL_FLAG_SNAPPY) {
                 size_t n;
-                if (snappy_uncompressed_length(rec.p, rec.n, &n) != SNAPPY_OK || n > WAL_RECORD_MAX_BYTES || n / 64 > rec.n)
+                if (snappy_uncompressed_length(rec.p, rec.n, &n) != SNAPPY_OK || n > WAL_RECORD_MAX_BYTES ||
+                    n / 64 > rec.n)
                         return error_new(ERROR_CORRUPT, "snappy: corrupt input");
                 char *to = buf_reserve(out, n + 1);
                 if (!to)

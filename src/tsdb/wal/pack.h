@@ -15,7 +15,7 @@ enum {
         WAL_FRAGMENT_TYPE_MASK = 7,
         WAL_FLAG_SNAPPY = 8,
         WAL_FLAG_ZSTD = 16,
-        WAL_RECORD_MAX_BYTES = 1 << 30,         /* a longer one is damage */
+        WAL_RECORD_MAX_BYTES = 1 << 30, /* a longer one is damage */
 };
 enum wal_fragment { WAL_PAGE_END, WAL_FULL, WAL_FIRST, WAL_MIDDLE, WAL_LAST };
 

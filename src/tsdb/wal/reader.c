@@ -8,13 +8,13 @@
 struct wal_reader {
         char *dir;
         SegmentVec segments;
-        size_t next;                    /* of segments */
-        struct file_map map;            /* of the open segment; p == NULL: none */
+        size_t next;         /* of segments */
+        struct file_map map; /* of the open segment; p == NULL: none */
         bool is_borrowed;
         Str seg;
-        size_t at;                      /* read position */
+        size_t at; /* read position */
         int index;
-        size_t good;                    /* end of the last whole record */
+        size_t good; /* end of the last whole record */
         struct buf joined, plain;
 };
 
@@ -132,7 +132,7 @@ static const char *order_problem(uint8_t type, bool inside)
 struct error *wal_reader_next(struct wal_reader *r, Str *ret, bool *ret_more)
 {
         *ret_more = false;
-        bool inside = false;                    /* a record has begun */
+        bool inside = false; /* a record has begun */
         for (;;) {
                 if (r->at >= r->seg.n) {
                         if (inside)
@@ -165,7 +165,8 @@ struct error *wal_reader_next(struct wal_reader *r, Str *ret, bool *ret_more)
                 if (n > WAL_PAGE_BYTES - WAL_FRAGMENT_HEADER_BYTES)
                         return damage(r, error_new(ERROR_CORRUPT, "invalid record size %zu", n));
                 if (n > left - WAL_FRAGMENT_HEADER_BYTES)
-                        return damage(r, error_new(ERROR_CORRUPT, "invalid size: expected %zu, got %zu", n, left - WAL_FRAGMENT_HEADER_BYTES));
+                        return damage(r, error_new(ERROR_CORRUPT, "invalid size: expected %zu, got %zu", n,
+                                                   left - WAL_FRAGMENT_HEADER_BYTES));
                 Str data = {(const char *)p + WAL_FRAGMENT_HEADER_BYTES, n};
                 uint32_t got = crc32c(0, data.p, n);
                 if (got != crc)
@@ -180,7 +181,8 @@ struct error *wal_reader_next(struct wal_reader *r, Str *ret, bool *ret_more)
                 if (type != WAL_FULL) {
                         buf_put(&r->joined, data);
                         if (buf_is_over(&r->joined))
-                                return damage(r, error_new(ERROR_CORRUPT, "record is longer than %d bytes", WAL_RECORD_MAX_BYTES));
+                                return damage(r, error_new(ERROR_CORRUPT, "record is longer than %d bytes",
+                                                           WAL_RECORD_MAX_BYTES));
                 }
                 if (type == WAL_FULL || type == WAL_LAST) {
                         Str packed = type == WAL_FULL ? data : buf_str(&r->joined);

@@ -6,8 +6,8 @@
  *   for (;;) { Str rec; bool more; e = wal_reader_next(r, &rec, &more); if (e || !more) break; … }
  *   wal_reader_close(r);
  *
- * Damage is ERROR_CORRUPT; then wal_reader_segment() and wal_reader_offset() say where the last whole record ends: what wal_repair() wants.
- * Threads: one owner.  Upstream: tsdb/wlog/reader.go. */
+ * Damage is ERROR_CORRUPT; then wal_reader_segment() and wal_reader_offset() say where the last whole record ends: what
+ * wal_repair() wants. Threads: one owner.  Upstream: tsdb/wlog/reader.go. */
 #ifndef TSDB_WAL_READER_H
 #define TSDB_WAL_READER_H
 
@@ -21,7 +21,7 @@ struct wal_reader;
 struct error *wal_reader_open(const char *dir, int first, int last, struct wal_reader **ret) MUST_CHECK;
 /* Over bytes of one segment in memory, borrowed: for tests and fuzzing. */
 struct wal_reader *wal_reader_new_bytes(Str segment);
-void wal_reader_close(struct wal_reader *r);            /* NULL is fine */
+void wal_reader_close(struct wal_reader *r); /* NULL is fine */
 /* The record is valid until the next call. */
 struct error *wal_reader_next(struct wal_reader *r, Str *ret, bool *ret_more) MUST_CHECK;
 int wal_reader_segment(const struct wal_reader *r);     /* of the last record, or of the damage; -1: none yet */

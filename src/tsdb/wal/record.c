@@ -1,106 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tsdb/wal/record.h"
 
-/* ---- bytes ---- */
-
-static void put_be64(uint8_t *p, uint64_t v)
-{
-        v = __builtin_bswap64(v);
-        memcpy(p, &v, 8);
-}
-
-static uint64_t get_be64(const uint8_t *p)
-{
-        uint64_t v;
-        memcpy(&v, p, 8);
-        return __builtin_bswap64(v);
-}
-
-static uint8_t *put_uvarint(uint8_t *p, uint64_t v)
-{
-        while (v >= 0x80) {
-                *p++ = (uint8_t)(v | 0x80);
-                v >>= 7;
-        }
-        *p++ = (uint8_t)v;
-        return p;
-}
-
-static uint8_t *put_varint(uint8_t *p, int64_t v)
-{
-        return put_uvarint(p, ((uint64_t)v << 1) ^ (uint64_t)(v >> 63));
-}
-
-/* A cursor that remembers running out: then it gives zeros and ok is false. */
-struct cursor {
-        const uint8_t *p, *end;
-        bool ok;
-};
-
-static struct cursor cursor_of(Str s)
-{
-        return (struct cursor){.p = (const uint8_t *)s.p, .end = (const uint8_t *)s.p + s.n, .ok = true};
-}
-
-static uint64_t take_be64(struct cursor *c)
-{
-        if (c->end - c->p < 8) {
-                c->ok = false;
-                c->p = c->end;
-                return 0;
-        }
-        uint64_t v = get_be64(c->p);
-        c->p += 8;
-        return v;
-}
-
-static uint8_t take_byte(struct cursor *c)
-{
-        if (c->p == c->end) {
-                c->ok = false;
-                return 0;
-        }
-        return *c->p++;
-}
-
-static uint64_t take_uvarint(struct cursor *c)
-{
-        if (LIKELY(c->p < c->end && *c->p < 0x80))
-                return *c->p++;
-        uint64_t v = 0;
-        for (unsigned shift = 0; shift < 70; shift += 7) {
-                if (c->p == c->end)
-                        break;
-                uint8_t b = *c->p++;
-                if (shift == 63 && b > 1)
-                        break;
-                v |= (uint64_t)(b & 0x7f) << shift;
-                if (b < 0x80)
-                        return v;
-        }
-        c->ok = false;
-        c->p = c->end;
-        return 0;
-}
-
-static int64_t take_varint(struct cursor *c)
-{
-        uint64_t u = take_uvarint(c);
-        return (int64_t)(u >> 1) ^ -(int64_t)(u & 1);
-}
-
-static Str take_str(struct cursor *c)
-{
-        uint64_t n = take_uvarint(c);
-        if (n > (uint64_t)(c->end - c->p)) {
-                c->ok = false;
-                c->p = c->end;
-                return (Str){NULL, 0};
-        }
-        Str s = {(const char *)c->p, (size_t)n};
-        c->p += n;
-        return s;
-}
+#include "codec/varint.h"
 
 static struct error *cut_short(const char *what)
 {
@@ -258,13 +159,13 @@ struct error *record_series_next(struct record_series_iter *it, bool *ret_more)
         it->ref = take_be64(&c);
         uint64_t n = take_uvarint(&c);
         vec_clear(&it->labels);
-        for (uint64_t i = 0; i < n && c.ok; i++) {
-                Str name = take_str(&c);
-                Str value = take_str(&c);
-                if (c.ok)
+        for (uint64_t i = 0; i < n && !c.bad; i++) {
+                Str name = take_uvarint_str(&c);
+                Str value = take_uvarint_str(&c);
+                if (!c.bad)
                         vec_push(&it->labels, (Label){.name = name, .value = value});
         }
-        if (!c.ok)
+        if (c.bad)
                 return cut_short("series");
         it->rest = (Str){(const char *)c.p, (size_t)(c.end - c.p)};
         *ret_more = true;
@@ -282,7 +183,7 @@ static void samples_v1(struct cursor *c, RecordSampleVec *ret)
                 s.t = (int64_t)((uint64_t)t + (uint64_t)take_varint(c));
                 uint64_t bits = take_be64(c);
                 memcpy(&s.v, &bits, 8);
-                if (!c->ok)
+                if (c->bad)
                         return;
                 vec_push(ret, s);
         }
@@ -297,17 +198,17 @@ static void samples_v2(struct cursor *c, RecordSampleVec *ret)
                         ref = (uint64_t)take_varint(c);
                         first_t = (uint64_t)take_varint(c);
                         s.t = (int64_t)first_t;
-                        take_varint(c);                         /* start time */
+                        take_varint(c); /* start time */
                 } else {
                         ref += (uint64_t)take_varint(c);
                         s.t = (int64_t)(first_t + (uint64_t)take_varint(c));
-                        if (take_byte(c) > 1)                   /* 0 none, 1 as the one before, else explicit */
+                        if (take_u8(c) > 1) /* 0 none, 1 as the one before, else explicit */
                                 take_varint(c);
                 }
                 s.ref = ref;
                 uint64_t bits = take_be64(c);
                 memcpy(&s.v, &bits, 8);
-                if (!c->ok)
+                if (c->bad)
                         return;
                 vec_push(ret, s);
         }
@@ -325,7 +226,7 @@ struct error *record_samples(Str rec, RecordSampleVec *ret)
                 samples_v1(&c, ret);
         else
                 samples_v2(&c, ret);
-        return c.ok ? NULL : cut_short("samples");
+        return c.bad ? cut_short("samples") : NULL;
 }
 
 struct error *record_tombstones(Str rec, RecordTombstoneVec *ret)
@@ -338,7 +239,7 @@ struct error *record_tombstones(Str rec, RecordTombstoneVec *ret)
                 t.ref = take_be64(&c);
                 t.mint_ms = take_varint(&c);
                 t.maxt_ms = take_varint(&c);
-                if (!c.ok)
+                if (c.bad)
                         return cut_short("tombstones");
                 vec_push(ret, t);
         }
@@ -362,16 +263,16 @@ struct error *record_exemplars_decode(Str rec, RecordExemplarVec *ret)
                 memcpy(&x.v, &bits, 8);
                 const char *from = (const char *)c.p;
                 uint64_t n = take_uvarint(&c);
-                for (uint64_t i = 0; i < n && c.ok; i++) {
-                        take_str(&c);
-                        take_str(&c);
+                for (uint64_t i = 0; i < n && !c.bad; i++) {
+                        take_uvarint_str(&c);
+                        take_uvarint_str(&c);
                 }
-                if (!c.ok)
+                if (c.bad)
                         return cut_short("exemplars");
                 x.labels = (Str){from, (size_t)((const char *)c.p - from)};
                 vec_push(ret, x);
         }
-        return c.ok ? NULL : cut_short("exemplars");
+        return c.bad ? cut_short("exemplars") : NULL;
 }
 
 struct error *record_metadata(Str rec, RecordMetadataVec *ret)
@@ -383,17 +284,17 @@ struct error *record_metadata(Str rec, RecordMetadataVec *ret)
                 struct record_metadata m = {.ref = 0};
                 const char *from = (const char *)c.p;
                 m.ref = take_uvarint(&c);
-                m.type = take_byte(&c);
+                m.type = take_u8(&c);
                 uint64_t n = take_uvarint(&c);
-                for (uint64_t i = 0; i < n && c.ok; i++) {
-                        Str name = take_str(&c);
-                        Str value = take_str(&c);
+                for (uint64_t i = 0; i < n && !c.bad; i++) {
+                        Str name = take_uvarint_str(&c);
+                        Str value = take_uvarint_str(&c);
                         if (str_eq(name, STR("UNIT")))
                                 m.unit = value;
                         else if (str_eq(name, STR("HELP")))
                                 m.help = value;
                 }
-                if (!c.ok)
+                if (c.bad)
                         return cut_short("metadata");
                 m.raw = (Str){from, (size_t)((const char *)c.p - from)};
                 vec_push(ret, m);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* record.h — what the log's records say: encoding of series, float samples and tombstones, decoding of these and of what checkpoints must sift.
+/* record.h — what the log's records say: encoding of series, float samples and tombstones, decoding of these and of
+ * what checkpoints must sift.
  *
  *   record_series_begin(&b);  record_series_add(&b, ref, labels); …
  *   struct samples_encoder e = record_samples_begin(&b, ref0, t0);  record_samples_add(&e, &b, ref, t, v); …
@@ -33,10 +34,11 @@ enum record_type {
         RECORD_UNKNOWN = 255,
 };
 enum record_type record_type(Str rec);
-const char *record_type_name(enum record_type t);               /* "series", "samples", … */
+const char *record_type_name(enum record_type t); /* "series", "samples", … */
 static inline bool record_is_histogram(enum record_type t)
 {
-        return (t >= RECORD_HISTOGRAMS && t <= RECORD_CUSTOM_FLOAT_HISTOGRAMS) || t == RECORD_HISTOGRAMS_V2 || t == RECORD_FLOAT_HISTOGRAMS_V2;
+        return (t >= RECORD_HISTOGRAMS && t <= RECORD_CUSTOM_FLOAT_HISTOGRAMS) || t == RECORD_HISTOGRAMS_V2 ||
+               t == RECORD_FLOAT_HISTOGRAMS_V2;
 }
 
 struct record_sample {
@@ -54,14 +56,14 @@ struct record_exemplar {
         uint64_t ref;
         TimeMs t;
         double v;
-        Str labels;             /* encoded: count, then pairs */
+        Str labels; /* encoded: count, then pairs */
 };
 typedef VEC(struct record_exemplar) RecordExemplarVec;
 struct record_metadata {
         uint64_t ref;
         uint8_t type;
         Str unit, help;
-        Str raw;                /* its bytes in the record */
+        Str raw; /* its bytes in the record */
 };
 typedef VEC(struct record_metadata) RecordMetadataVec;
 
@@ -90,16 +92,16 @@ static inline void record_samples_add(const struct samples_encoder *e, struct bu
 /* Decoding. Results are appended; damage is ERROR_CORRUPT. */
 struct record_series_iter {
         Str rest;
-        LabelVec labels;        /* of the current series; strings borrowed from the record */
+        LabelVec labels; /* of the current series; strings borrowed from the record */
         uint64_t ref;
-        size_t from;            /* where the current one begins, in bytes from the end of the record */
+        size_t from; /* where the current one begins, in bytes from the end of the record */
 };
 void record_series_iter_init(struct record_series_iter *it);
 void record_series_iter_done(struct record_series_iter *it);
 struct error *record_series_open(struct record_series_iter *it, Str rec) MUST_CHECK;
 /* Labels come out as they were written; they may break the invariants of Labels. */
 struct error *record_series_next(struct record_series_iter *it, bool *ret_more) MUST_CHECK;
-struct error *record_samples(Str rec, RecordSampleVec *ret) MUST_CHECK;                 /* 2, 11: start times are dropped */
+struct error *record_samples(Str rec, RecordSampleVec *ret) MUST_CHECK; /* 2, 11: start times are dropped */
 struct error *record_tombstones(Str rec, RecordTombstoneVec *ret) MUST_CHECK;
 struct error *record_exemplars_decode(Str rec, RecordExemplarVec *ret) MUST_CHECK;
 struct error *record_metadata(Str rec, RecordMetadataVec *ret) MUST_CHECK;

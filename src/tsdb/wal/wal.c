@@ -15,12 +15,12 @@ struct wal {
         char *dir;
         const struct disk *disk;
         uint32_t segment_bytes;
-        struct mutex mu;                /* guards all below */
-        int fd;                         /* -1: the next segment could not be made yet */
+        struct mutex mu; /* guards all below */
+        int fd;          /* -1: the next segment could not be made yet */
         int index;
-        uint64_t at;                    /* whole batches end here; anything behind is to be cut */
-        bool torn;                      /* there may be something behind at */
-        struct buf out;                 /* framed bytes of the batch being written */
+        uint64_t at;    /* whole batches end here; anything behind is to be cut */
+        bool torn;      /* there may be something behind at */
+        struct buf out; /* framed bytes of the batch being written */
         struct wal_stats stats;
 };
 
@@ -46,7 +46,8 @@ struct error *wal_segments(const char *dir, SegmentVec *ret)
                 if (!str_to_u64(str_from(names.p[i]), &n) || n > INT32_MAX)
                         continue;
                 if (ret->n > 0 && (int)n != ret->p[ret->n - 1] + 1)
-                        e = error_new(ERROR_CORRUPT, "segments are not sequential: %d is followed by %d in %s", ret->p[ret->n - 1], (int)n, dir);
+                        e = error_new(ERROR_CORRUPT, "segments are not sequential: %d is followed by %d in %s",
+                                      ret->p[ret->n - 1], (int)n, dir);
                 vec_push(ret, (int)n);
         }
         path_vec_done(&names);
@@ -238,7 +239,8 @@ static uint64_t room(const struct wal *w, uint64_t at)
                 return 0;
         uint64_t pages = (w->segment_bytes - at) / WAL_PAGE_BYTES;
         uint64_t left = (w->segment_bytes - at) % WAL_PAGE_BYTES;
-        return pages * (WAL_PAGE_BYTES - WAL_FRAGMENT_HEADER_BYTES) + (left > WAL_FRAGMENT_HEADER_BYTES ? left - WAL_FRAGMENT_HEADER_BYTES : 0);
+        return pages * (WAL_PAGE_BYTES - WAL_FRAGMENT_HEADER_BYTES) +
+               (left > WAL_FRAGMENT_HEADER_BYTES ? left - WAL_FRAGMENT_HEADER_BYTES : 0);
 }
 
 static struct error *out_write_locked(struct wal *w, uint64_t end)

@@ -6,9 +6,10 @@
  *   e = wal_log(w, &b);                     one write(2) for all of the batch: then kill -9 cannot take it back
  *
  * A log that was closed or killed is continued in a new segment. Opening does not read: see reader.h and wal_repair().
- * When a write fails (full disk) the segment is cut back to the last whole batch, the error is returned, and later batches may succeed.
- * fsync happens when a segment is full, on wal_sync() and on close. A batch is in one segment where it fits; records never cross segments.
- * Threads: any. Format: docs/format/wal.md.  Upstream: tsdb/wlog/wlog.go. */
+ * When a write fails (full disk) the segment is cut back to the last whole batch, the error is returned, and later
+ * batches may succeed. fsync happens when a segment is full, on wal_sync() and on close. A batch is in one segment
+ * where it fits; records never cross segments. Threads: any. Format: docs/format/wal.md.  Upstream: tsdb/wlog/wlog.go.
+ */
 #ifndef TSDB_WAL_WAL_H
 #define TSDB_WAL_WAL_H
 
@@ -20,8 +21,8 @@
 struct wal;
 enum { WAL_SEGMENT_BYTES = 128 << 20 };
 struct wal_opts {
-        uint32_t segment_bytes;                 /* 0: WAL_SEGMENT_BYTES; a multiple of the page size */
-        const struct disk *disk;                /* NULL: disk_system */
+        uint32_t segment_bytes;  /* 0: WAL_SEGMENT_BYTES; a multiple of the page size */
+        const struct disk *disk; /* NULL: disk_system */
 };
 struct wal_stats {
         uint64_t page_flushes, completed_pages, truncations, truncations_failed, writes_failed, syncs;
@@ -51,8 +52,8 @@ struct error *wal_log(struct wal *w, const struct wal_batch *b) MUST_CHECK;
 struct error *wal_sync(struct wal *w) MUST_CHECK;
 /* Ends the current segment (synced) and starts the next. */
 struct error *wal_next_segment(struct wal *w, int *ret_index) MUST_CHECK;
-int wal_segment_index(struct wal *w);           /* the one being written */
-uint64_t wal_segment_offset(struct wal *w);     /* bytes in it */
+int wal_segment_index(struct wal *w);       /* the one being written */
+uint64_t wal_segment_offset(struct wal *w); /* bytes in it */
 const char *wal_get_dir(const struct wal *w);
 void wal_get_stats(struct wal *w, struct wal_stats *ret);
 /* Removes segments below index. */
@@ -61,7 +62,7 @@ struct error *wal_truncate(struct wal *w, int index) MUST_CHECK;
 /* Segment numbers in dir, ascending. A gap is ERROR_CORRUPT. A missing dir has none. */
 typedef VEC(int) SegmentVec;
 struct error *wal_segments(const char *dir, SegmentVec *ret) MUST_CHECK;
-char *wal_segment_path(const char *dir, int index);     /* heap */
+char *wal_segment_path(const char *dir, int index); /* heap */
 /* Cuts the log after offset bytes of segment and removes all later segments. */
 struct error *wal_repair(const struct disk *disk, const char *dir, int segment, uint64_t offset) MUST_CHECK;
 
