@@ -25,6 +25,15 @@ size_t grammar_unescape(Str s, bool quotes, char *ret); /* \\ \n and with quotes
 
 bool grammar_is_created(const struct expo_parser *p, Str series); /* a _created line of a family that may have them */
 
+/* What a byte may be. */
+enum { LABEL_START = 1, LABEL_REST = 2, METRIC_START = 4, METRIC_REST = 8, DIGIT = 16 };
+extern const unsigned char expo_classes[256];
+
+static inline bool expo_is(char c, int class)
+{
+        return expo_classes[(unsigned char)c] & class;
+}
+
 /* Walks over name and labels of series bytes that a grammar has accepted. */
 struct series_walk {
         Str s;

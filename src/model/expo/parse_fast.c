@@ -11,20 +11,14 @@
 #include "codec/quote.h"
 #include "model/expo/grammar.h"
 
-enum { LABEL_START = 1, LABEL_REST = 2, METRIC_START = 4, METRIC_REST = 8, DIGIT = 16 };
 #define LETTER (LABEL_START | LABEL_REST | METRIC_START | METRIC_REST)
-static const unsigned char classes[256] = {
+const unsigned char expo_classes[256] = {
         ['a' ... 'z'] = LETTER,
         ['A' ... 'Z'] = LETTER,
         ['_'] = LETTER,
         [':'] = METRIC_START | METRIC_REST,
         ['0' ... '9'] = LABEL_REST | METRIC_REST | DIGIT,
 };
-
-static inline bool is(char c, int class)
-{
-        return classes[(unsigned char)c] & class;
-}
 
 /* From behind an opening quote to behind the closing one; NULL: leave it to the grammar. */
 static const char *scan_quoted(const char *q, const char *end, bool check_utf8)
@@ -86,11 +80,11 @@ static const char *scan_labels(const char *q, const char *end, bool named)
                                 continue;
                         }
                 } else {
-                        if (!is(*q, LABEL_START))
+                        if (!expo_is(*q, LABEL_START))
                                 return NULL;
                         do
                                 q++;
-                        while (q < end && is(*q, LABEL_REST));
+                        while (q < end && expo_is(*q, LABEL_REST));
                 }
                 if (end - q < 2 || q[0] != '=' || q[1] != '"')
                         return NULL;
@@ -111,7 +105,7 @@ static const char *scan_series(const char *q, const char *end)
                 return scan_labels(q + 1, end, /* named= */ false);
         do
                 q++;
-        while (q < end && is(*q, METRIC_REST));
+        while (q < end && expo_is(*q, METRIC_REST));
         if (q < end && *q == '{')
                 return scan_labels(q + 1, end, /* named= */ true);
         return q;
@@ -161,10 +155,10 @@ static inline const char *scan_float(const char *q, const char *end, double *ret
                         if (n_digits > 18)
                                 return scan_other_float(from, end, ret);
                 }
-                if (end - q >= 3 && (*q | 0x20) == 'e' && (q[1] == '+' || q[1] == '-') && is(q[2], DIGIT)) {
+                if (end - q >= 3 && (*q | 0x20) == 'e' && (q[1] == '+' || q[1] == '-') && expo_is(q[2], DIGIT)) {
                         bool down = q[1] == '-';
                         int e = 0;
-                        for (q += 2; q < end && is(*q, DIGIT) && e < 1000; q++)
+                        for (q += 2; q < end && expo_is(*q, DIGIT) && e < 1000; q++)
                                 e = e * 10 + (*q - '0');
                         exponent += down ? -e : e;
                 }
@@ -282,9 +276,9 @@ static bool fast_meta(struct expo_parser *p, struct expo_entry *x)
         bool help = q[2] == 'H';
         q += 7;
         const char *name = q;
-        if (!is(*q, METRIC_START))
+        if (!expo_is(*q, METRIC_START))
                 return false;
-        while (q < end && is(*q, METRIC_REST))
+        while (q < end && expo_is(*q, METRIC_REST))
                 q++;
         Str family = {name, (size_t)(q - name)};
         /* Then exactly one blank and a text: the grammar knows what becomes of more blanks and of null bytes. */
@@ -315,7 +309,7 @@ bool fast_next(struct expo_parser *p, struct expo_entry *x)
         const char *line = p->start + p->at;
         if (*line == '#')
                 return fast_meta(p, x);
-        if (*line != '{' && !is(*line, METRIC_START))
+        if (*line != '{' && !expo_is(*line, METRIC_START))
                 return false;
         const char *q = scan_series(line, p->start + p->n);
         return q && scan_end(p, q, (Str){line, (size_t)(q - line)}, x);

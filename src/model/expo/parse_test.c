@@ -419,3 +419,46 @@ TEST(expo_format_of, judges_content_types_as_upstream_does)
         free(path);
         arena_done(&a);
 }
+
+static void le_case(const char *written, const char *want)
+{
+        struct expo_parser p;
+        struct expo_entry x;
+        struct arena a;
+        Labels ls;
+        char body[200];
+        arena_init(&a, 1 << 20);
+        snprintf(body, sizeof body, "# TYPE h histogram\nh_bucket{le=\"%s\"} 1\n", written);
+        CHECK_OK(expo_parser_init(&p, EXPO_TEXT, str_from(body)));
+        CHECK_OK(expo_next(&p, &x));
+        CHECK_OK(expo_next(&p, &x));
+        CHECK_OK(expo_labels(&p, &x, &a, &ls));
+        CHECK_STR(labels_get(ls, STR("le")), want);
+        expo_parser_done(&p);
+        arena_done(&a);
+}
+
+TEST(expo_labels, writes_bounds_as_openmetrics_does)
+{
+        static const char *const normal[] = {
+                "0.0",  "1.0", "0.005", "123456.0", "0.0001", "0.00011",         "99999.99",           "+Inf",
+                "-Inf", "NaN", "1e+06", "-0.5",     "1e-05",  "0.1234567890123", "0.30000000000000004"};
+        for (size_t i = 0; i < ARRAY_LEN(normal); i++)
+                le_case(normal[i], normal[i]);
+        le_case("1", "1.0");
+        le_case("-0", "0.0");
+        le_case("0.50", "0.5");
+        le_case("00.5", "0.5");
+        le_case(".5", "0.5");
+        le_case("5.", "5.0");
+        le_case("0.00001", "1e-05");
+        le_case("0.00000", "0.0");
+        le_case("1000000.0", "1e+06");
+        le_case("1234567.5", "1.2345675e+06");
+        le_case("inf", "+Inf");
+        le_case("0x1p3", "8.0");
+        le_case("1_0", "10.0");
+        le_case("1e999", "1e999");
+        le_case("word", "word");
+        le_case("1..0", "1..0");
+}

@@ -5,11 +5,6 @@
 #include "codec/float_text.h"
 #include "model/expo/grammar.h"
 
-static bool is_name_byte(char c)
-{
-        return c == '_' || c == ':' || (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
-}
-
 static bool is_blank(char c)
 {
         return c == ' ' || c == '\t' || c == 0;
@@ -21,6 +16,9 @@ static bool is_blank(char c)
 static Str quoted(const struct series_walk *w, size_t *at, bool value)
 {
         size_t from = *at + 1, i = from;
+        const char *close = memchr(w->s.p + from, '"', w->s.n - from);
+        if (close && !memchr(w->s.p + from, '\\', (size_t)(close - w->s.p) - from))
+                i = (size_t)(close - w->s.p);
         while (i < w->s.n && w->s.p[i] != '"') {
                 if (w->s.p[i] == '\\')
                         do
@@ -45,7 +43,7 @@ enum series_part series_walk_next(struct series_walk *w, Str *ret_name, Str *ret
                 while (i < s.n && is_blank(s.p[i]))
                         i++;
                 if (i < s.n && s.p[i] != '{') {
-                        while (i < s.n && is_name_byte(s.p[i]))
+                        while (i < s.n && expo_is(s.p[i], METRIC_REST))
                                 i++;
                         *ret_name = str_sub(s, 0, i); /* with the blanks before it, as upstream */
                         w->at = i;
@@ -64,7 +62,7 @@ enum series_part series_walk_next(struct series_walk *w, Str *ret_name, Str *ret
                 *ret_name = quoted(w, &i, /* value= */ false);
         } else {
                 size_t from = i;
-                while (i < s.n && is_name_byte(s.p[i]))
+                while (i < s.n && expo_is(s.p[i], METRIC_REST))
                         i++;
                 *ret_name = str_sub(s, from, i);
         }
@@ -100,13 +98,30 @@ static bool unescape(Str s, struct arena *a, Str *ret)
         return true;
 }
 
+/* A point, 1 to 6 digits before it and some behind, none in vain: what printing would give again. */
+static bool is_normal(Str s)
+{
+        const char *point = s.n <= 15 ? memchr(s.p, '.', s.n) : NULL;
+        if (!point)
+                return str_eq(s, STR("+Inf"));
+        size_t whole = (size_t)(point - s.p), part = s.n - whole - 1;
+        for (size_t i = 0; i < s.n; i++)
+                if (i != whole && !expo_is(s.p[i], DIGIT))
+                        return false;
+        if (whole == 0 || whole > 6 || part == 0 || (s.p[0] == '0' && whole > 1))
+                return false;
+        if (s.p[0] == '0' && part >= 4 && memcmp(point + 1, "0000", 4) == 0)
+                return false;
+        return part == 1 || s.p[s.n - 1] != '0';
+}
+
 /* The number as OpenMetrics writes it: with a point or an exponent. */
 static bool normalize(Str s, struct arena *a, Str *ret)
 {
         double v;
         bool range = false;
         *ret = s;
-        if (!float_parse(s, &v, &range) || range)
+        if (is_normal(s) || !float_parse(s, &v, &range) || range)
                 return true;
         char text[FLOAT_TEXT_MAX_BYTES + 2];
         size_t n = float_print(v == 0 ? 0 : v, 'g', text); /* no -0 */
