@@ -133,11 +133,13 @@ static struct error *start_head(struct db *db)
         };
         int64_t began = time_mono_ns();
         struct head *head;
-        struct error *e = head_open(&o, &head, &db->stats.open);
+        struct head_open_info info;
+        struct error *e = head_open(&o, &head, &info);
         if (e)
                 return e;
         mutex_lock(&db->mu);
-        db->head = head;
+        __atomic_store_n(&db->head, head, __ATOMIC_SEQ_CST);
+        db->stats.open = info;
         db->stats.replay_seconds = (double)(time_mono_ns() - began) / 1e9;
         db->replay.state = DB_REPLAY_DONE;
         mutex_unlock(&db->mu);
@@ -207,7 +209,7 @@ struct storage *db_storage(struct db *db)
 
 struct head *db_head(struct db *db)
 {
-        return db->head;
+        return __atomic_load_n(&db->head, __ATOMIC_SEQ_CST);
 }
 
 const char *db_dir(const struct db *db)
@@ -227,8 +229,11 @@ int64_t db_max_block_ms(const struct db *db)
 
 TimeMs db_start_ms(struct db *db)
 {
+        struct head *head = db_head(db);
+        TimeMs t = head ? head_min_ms(head) : TIME_MS_MAX;
         mutex_lock(&db->mu);
-        TimeMs t = db->blocks.n ? block_get_meta(db->blocks.p[0])->mint_ms : db->head ? head_min_ms(db->head) : TIME_MS_MAX;
+        if (db->blocks.n)
+                t = block_get_meta(db->blocks.p[0])->mint_ms;
         mutex_unlock(&db->mu);
         return t;
 }
@@ -276,8 +281,8 @@ void db_get_stats(struct db *db, struct db_stats *ret)
                 s.block_bytes += block_size_bytes(db->blocks.p[i]);
                 s.symbol_bytes += block_symbol_bytes(db->blocks.p[i]);
         }
-        struct head *head = db->head;
         mutex_unlock(&db->mu);
+        struct head *head = db_head(db);
         s.lowest_ms = db_start_ms(db);
         if (head)
                 head_get_stats(head, &s.head);

@@ -351,3 +351,46 @@ TEST(db, out_of_order_windows_are_refused)
         CHECK(error_is(e, ERROR_UNSUPPORTED));
         error_free(e);
 }
+
+static void copy_tree(const char *from, const char *to)
+{
+        PathVec names = VEC_INIT;
+        CHECK_OK(dir_make_all(to));
+        CHECK_OK(dir_list(from, &names));
+        for (size_t i = 0; i < names.n; i++) {
+                char *a = path_join(from, names.p[i]), *b = path_join(to, names.p[i]), *p;
+                struct stat st;
+                size_t n;
+                CHECK(stat(a, &st) == 0);
+                if (S_ISDIR(st.st_mode)) {
+                        copy_tree(a, b);
+                } else {
+                        CHECK_OK(file_read(a, 1 << 28, &p, &n));
+                        CHECK_OK(file_replace(b, (Str){p, n}));
+                        free(p);
+                }
+                free(a);
+                free(b);
+        }
+        path_vec_done(&names);
+}
+
+/* A data directory of the original with one block's index cut: the start ends, nothing is deleted. */
+TEST(db, a_torn_index_of_the_original_stops_the_start)
+{
+        char *base = conformance_path("tsdb/killed/data"), *over = conformance_path("tsdb/damaged/block_index_torn/data");
+        const char *dir = test_dir();
+        copy_tree(base, dir);
+        copy_tree(over, dir);
+        uint64_t bytes = dir_size_bytes(dir);
+        struct db_opts o = test_opts(dir);
+        struct db *db;
+        struct error *e = db_open(&o, &db);
+        CHECK(error_is(e, ERROR_CORRUPT));
+        CHECK(str_contains(str_from(error_str(e)), STR("corrupted block 01M81WKQR26Q7XTPSB9GRE8EKD: ")));
+        CHECK(str_contains(str_from(error_str(e)), STR("01M81WKQR26Q7XTPSB9GRE8EKD/index: table of contents: invalid checksum")));
+        error_free(e);
+        CHECK_U64(dir_size_bytes(dir), bytes);
+        free(base);
+        free(over);
+}

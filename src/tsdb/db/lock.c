@@ -10,15 +10,14 @@
 
 struct error *db_lock_dir(struct db *db)
 {
-        if (db->opts.no_lockfile) {
-                db->stats.clean_start = -1;
+        bool is_left = !db->opts.no_lockfile && file_exists(db->lock_path);
+        mutex_lock(&db->mu);
+        db->stats.clean_start = db->opts.no_lockfile ? -1 : !is_left;
+        mutex_unlock(&db->mu);
+        if (db->opts.no_lockfile)
                 return NULL;
-        }
-        db->stats.clean_start = 1;
-        if (file_exists(db->lock_path)) {
+        if (is_left)
                 log_warn(DB_COMPONENT, "A lockfile from a previous execution already existed. It was replaced", KV_S("file", db->lock_path));
-                db->stats.clean_start = 0;
-        }
         int fd = open(db->lock_path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
         if (fd < 0)
                 return error_errno(errno, "lock DB directory: open %s", db->lock_path);

@@ -62,8 +62,9 @@ static struct error *open_parts(struct db *db, const BlockVec *blocks, TimeMs mi
                 if (!e)
                         vec_push(&parts, q);
         }
-        if (!e && db->head && maxt_ms >= head_min_ms(db->head)) {
-                e = storage_querier(head_storage(db->head), mint_ms, maxt_ms, arena, &q);
+        struct head *head = db_head(db);
+        if (!e && head && maxt_ms >= head_min_ms(head)) {
+                e = storage_querier(head_storage(head), mint_ms, maxt_ms, arena, &q);
                 if (!e)
                         vec_push(&parts, q);
         }
@@ -106,9 +107,10 @@ static struct error *open_querier(struct storage *s, TimeMs mint_ms, TimeMs maxt
 static struct error *open_appender(struct storage *s, struct appender **ret)
 {
         struct db *db = CONTAINER_OF(s, struct db, storage);
-        if (!db->head)
+        struct head *head = db_head(db);
+        if (!head)
                 return error_new(ERROR_UNAVAILABLE, "TSDB not ready");
-        return storage_appender(head_storage(db->head), ret);
+        return storage_appender(head_storage(head), ret);
 }
 
 const struct storage_ops db_storage_ops = {.querier = open_querier, .appender = open_appender};

@@ -83,6 +83,13 @@ static void drop_from(CandidateVec *v, size_t n, size_t from)
                 v->p[i].is_deletable = true;
 }
 
+static void count(struct db *db, uint64_t *counter)
+{
+        mutex_lock(&db->mu);
+        ++*counter;
+        mutex_unlock(&db->mu);
+}
+
 static void apply_time_retention(struct db *db, CandidateVec *v, size_t n, int64_t retention_ms)
 {
         if (!retention_ms)
@@ -91,7 +98,7 @@ static void apply_time_retention(struct db *db, CandidateVec *v, size_t n, int64
                 if (block_get_meta(v->p[0].block)->maxt_ms - block_get_meta(v->p[i].block)->maxt_ms < retention_ms)
                         continue;
                 drop_from(v, n, i);
-                db->stats.time_retentions++;
+                count(db, &db->stats.time_retentions);
                 return;
         }
 }
@@ -123,7 +130,7 @@ static void apply_size_retention(struct db *db, CandidateVec *v, size_t n, uint6
                 sum += block_size_bytes(v->p[i].block);
                 if (sum > limit) {
                         drop_from(v, n, i);
-                        db->stats.size_retentions++;
+                        count(db, &db->stats.size_retentions);
                         return;
                 }
         }

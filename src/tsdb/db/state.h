@@ -17,7 +17,7 @@ struct db {
         struct db_opts opts;
         char *dir, *lock_path;
         int lock_fd;                    /* -1: not held */
-        struct head *head;              /* NULL until it is open */
+        struct head *head;              /* NULL until it is open; db_head() reads it */
         int64_t ranges[COMPACT_RANGES_MAX];
         size_t n_ranges;
         struct thread thread;
