@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <netdb.h>
 #include <netinet/in.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -12,6 +13,13 @@
 static struct error *bad_address(Str address, const char *why)
 {
         return error_new(ERROR_INVALID, "address " STR_FMT ": %s", STR_ARG(address), why);
+}
+
+void net_ignore_sigpipe(void)
+{
+        struct sigaction now;
+        if (!sigaction(SIGPIPE, NULL, &now) && now.sa_handler == SIG_DFL)
+                signal(SIGPIPE, SIG_IGN);
 }
 
 /* Upstream: Go's net.SplitHostPort. */

@@ -58,15 +58,17 @@ void http_response_done(struct http_response *r);
 struct http_call {
         /* Owner sets these. resp is borrowed during the call (take the buffer by buf_take/swap); e is owned by done, NULL: an answer came. */
         void (*done)(struct http_call *c, struct error *take_e, struct http_response *resp);
-        /* NULL, or: body pieces as they arrive, instead of resp->body; false ends the exchange with ERROR_CANCELLED */
+        /* NULL, or: body pieces as they arrive (inflated), instead of resp->body; false ends the exchange with ERROR_CANCELLED. Must not
+         * cancel or free: it runs inside libcurl. */
         bool (*piece)(struct http_call *c, Str piece);
         void *private;
-        struct http_response response;          /* private; its buffers are reused when the call is */
+        struct http_response response;          /* reused by the next send of this call; the owner ends it by http_response_done() */
 };
 struct http_client;
 struct error *http_client_new(struct loop *l, struct http_client **ret) MUST_CHECK;
 void http_client_free(struct http_client *c);                   /* on its loop or after it; cancels what is open */
 void http_client_send(struct http_client *c, const struct http_client_conf *conf, const struct http_client_request *r, struct http_call *call);
+/* Fine for a call that is done or was never sent (private zero). conf, the request's body and the call stay until done or cancel. */
 void http_client_cancel(struct http_client *c, struct http_call *call);
 struct error *http_fetch(const struct http_client_conf *conf, const struct http_client_request *r, struct http_response *ret) MUST_CHECK;
 

@@ -195,7 +195,7 @@ static void conn_input(struct conn *c)
         c->in_input = true;
         size_t used = understand(c, buf_str(&c->in));
         c->in_input = false;
-        if (!c->closed && c->in.n)      /* lingering empties it */
+        if (!c->closed && c->in.n) /* lingering empties it */
                 buf_drop_front(&c->in, used);
 }
 

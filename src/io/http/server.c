@@ -4,7 +4,6 @@
 #include "io/http/server.h"
 
 #include <errno.h>
-#include <signal.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -15,17 +14,9 @@
 
 enum { ACCEPTS_PER_EVENT = 64, ACCEPT_PAUSE_MS = 50, STOP_CUT_MS = 1000 };
 
-/* OpenSSL writes by write(2), which has no MSG_NOSIGNAL. A handler that the program chose stays. */
-static void ignore_sigpipe(void)
-{
-        struct sigaction now;
-        if (!sigaction(SIGPIPE, NULL, &now) && now.sa_handler == SIG_DFL)
-                signal(SIGPIPE, SIG_IGN);
-}
-
 struct error *http_server_new(const struct http_server_opts *o, struct http_server **ret)
 {
-        ignore_sigpipe();
+        net_ignore_sigpipe();
         struct http_server *s = mem_new(struct http_server);
         s->o = *o;
         snprintf(s->name, sizeof s->name, "%s", o->name ? o->name : "http");
