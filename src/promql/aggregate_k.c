@@ -423,7 +423,9 @@ struct error *eval_count_values(struct exec *q, const struct steps *st, struct n
         vec_done(&c.blocks);
         map_done(&c.by_key);
         buf_done(&key);
+        size_t n_in = in.n, total = 0;
         mat_done(q, &in);
-        q->current = before;
-        return e;
+        for (size_t i = 0; !e && i < ret->n; i++)
+                total += column_count(ret->rows[i].v, st->n);
+        return e ? e : account_step_eval(q, before, total, n_in);
 }

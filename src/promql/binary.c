@@ -29,6 +29,7 @@ struct match {
         size_t n_sigs;
         const double *fill_many, *fill_one; /* what stands in for a missing row of that side */
         bool swapped;
+        bool note_floats; /* an operator of histograms met floats */
         VEC(struct result) out;
         size_t error_step;
         struct error *error;
@@ -330,6 +331,13 @@ static struct error *pair(struct pairing *p, Labels many, Labels one, const doub
                         vec_push(&p->meetings, (struct meeting){labels, met});
                 }
         }
+        if (op == OP_TRIM_UPPER || op == OP_TRIM_LOWER) {
+                p->used--;
+                for (size_t k = 0; k < n; k++)
+                        if (!is_absent(mv ? mv[k] : m_fill) && !is_absent(ov ? ov[k] : o_fill) && !(skip && skip[k]))
+                                ma->note_floats = true;
+                return NULL;
+        }
         bool any = false;
         for (size_t k = 0; k < n; k++) {
                 double mval = mv ? mv[k] : m_fill, oval = ov ? ov[k] : o_fill;
@@ -473,6 +481,11 @@ struct error *eval_binary_vectors(struct exec *q, const struct steps *st, struct
         mat_done(q, &ma.r.m);
         if (e)
                 return e;
+        if (ma.note_floats)
+                annotations_add(
+                        &q->notes, ANNOTATION_INFO, n->x->pos,
+                        "PromQL info: incompatible sample types encountered for binary operator \"%s\": float %s float",
+                        binary_op_text(n->x->binary.op), binary_op_text(n->x->binary.op));
         if (!(q->delayed_name_removal && st->n == 1))
                 e = mat_merge(q, &m, st->n);
         size_t total = 0;

@@ -323,17 +323,19 @@ struct node *elementwise_child(struct node *n)
 
 struct error *elementwise_op(struct exec *q, const struct steps *st, struct node *n, struct row_op *ret)
 {
-        struct row_op op = {.steps = st, .drops_name = true};
+        struct row_op op = {.steps = st, .drops_name = true, .pos = n->x->pos};
         double *c1 = NULL, *c2 = NULL;
         struct error *e = NULL;
         if (n->type == EXPR_UNARY) {
                 op.apply = apply_func;
                 op.f = f_negate;
+                op.is_minus = true;
         } else if (n->type == EXPR_BINARY) {
                 op.apply = apply_scalar;
                 op.op = n->x->binary.op;
                 op.swap = n->x->binary.lhs->value != VALUE_VECTOR;
                 op.return_bool = n->x->binary.return_bool;
+                op.only_histograms = op.op == OP_TRIM_UPPER || op.op == OP_TRIM_LOWER;
                 op.drops_name = op.return_bool || op.op <= OP_ATAN2;
                 e = eval_scalar(q, st, op.swap ? n->a : n->b, &c1);
         } else {

@@ -218,7 +218,9 @@ struct row_op {
         const struct steps *steps;
         enum binary_op op;
         bool swap, return_bool;
-        bool drops_name;
+        bool drops_name, is_minus;
+        bool only_histograms;           /* an operator that no float takes: tells so if there is one */
+        struct pos_range pos;
         enum function_id func;
 };
 /* The vector argument of a node that works element by element, or NULL. */

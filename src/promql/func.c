@@ -23,6 +23,7 @@ static struct error *one_row(struct exec *q, const struct steps *st, Labels labe
 
 static struct error *eval_vector_func(struct exec *q, const struct steps *st, struct node *n, struct mat *ret)
 {
+        size_t before = q->current;
         double *c, *v;
         struct error *e = eval_scalar(q, st, n->args[0], &c);
         if (e)
@@ -31,7 +32,7 @@ static struct error *eval_vector_func(struct exec *q, const struct steps *st, st
         if (!e)
                 memcpy(v, c, st->n * sizeof *v);
         column_free(q, c);
-        return e;
+        return e ? e : account_step_eval(q, before, st->n, 1);
 }
 
 static struct error *eval_date_now(struct exec *q, const struct steps *st, struct node *n, struct mat *ret)
@@ -77,15 +78,18 @@ static Labels absent_labels(struct exec *q, const struct node *arg)
 struct presence {
         double *v; /* 1: nothing there yet */
         size_t n_steps;
+        size_t last; /* rows with a sample at the last step */
 };
 
 static struct error *take_away(void *ctx, const struct row_batch *b)
 {
         struct presence *p = ctx;
-        for (size_t i = 0; i < b->n; i++)
+        for (size_t i = 0; i < b->n; i++) {
                 for (size_t s = 0; s < p->n_steps; s++)
                         if (!is_absent(b->v[i][s]))
                                 p->v[s] = absent();
+                p->last += !is_absent(b->v[i][p->n_steps - 1]);
+        }
         return NULL;
 }
 
@@ -106,7 +110,9 @@ static struct error *eval_absent(struct exec *q, const struct steps *st, struct 
         e = rows_run(q, r, take_away, &p);
         rows_close(q, r);
         mat_drop_empty(ret, st->n);
-        return e ? e : account_step_eval(q, before, ret->n ? column_count(p.v, st->n) : 0, 0);
+        if (e || n->x->call.func->id == FUNC_ABSENT_OVER_TIME)
+                return e;
+        return account_step_eval(q, before, ret->n ? column_count(p.v, st->n) : 0, p.last);
 }
 
 struct error *eval_call(struct exec *q, const struct steps *st, struct node *n, struct mat *ret)

@@ -304,11 +304,12 @@ struct error *eval_histogram_func(struct exec *q, const struct steps *st, struct
                         .q = q, .st = st, .fraction = f == FUNC_HISTOGRAM_FRACTION, .n_q = n_q, .qs = qs};
                 e = compute_all(&h, n, n->args[at], &in, ret);
         }
+        size_t n_in = in.n;
         mat_done(q, &in);
         for (size_t i = 0; i < ARRAY_LEN(qs); i++)
                 column_free(q, qs[i]);
         size_t total = 0;
         for (size_t i = 0; !e && i < ret->n; i++)
                 total += column_count(ret->rows[i].v, st->n);
-        return e ? e : account_step_eval(q, before, total, in.n);
+        return e ? e : account_step_eval(q, before, total, n_in + n_q);
 }

@@ -141,6 +141,7 @@ static void sort_rows(struct row *rows, size_t n, struct row *tmp, struct sortin
 
 struct error *eval_sort(struct exec *q, const struct steps *st, struct node *n, struct mat *ret)
 {
+        size_t before = q->current, total = 0;
         struct mat m;
         struct error *e = eval_mat(q, st, n->args[0], &m);
         if (e)
@@ -156,5 +157,7 @@ struct error *eval_sort(struct exec *q, const struct steps *st, struct node *n, 
                 sort_rows(m.rows, m.n, tmp, &(struct sorting){n->x->call.func->id, n});
         }
         *ret = m;
-        return NULL;
+        for (size_t i = 0; i < m.n; i++)
+                total += column_count(m.rows[i].v, st->n);
+        return account_step_eval(q, before, total, m.n);
 }

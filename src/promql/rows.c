@@ -367,8 +367,19 @@ static struct error *finish(struct exec *q, struct rows *r, size_t n_out)
                         sub += column_count(r->mat.rows[i].v, r->sub.n);
                 q->current -= MIN(sub, q->current);
         }
-        if (r->n_ops)
-                e = account_step_eval(q, r->before, n_out, r->n_with_samples);
+        if (r->leaf == LEAF_TIMESTAMP)
+                samples_peak(q, r->n_with_samples);
+        for (size_t i = 0; i < r->n_ops && !e; i++) {
+                const struct row_op *op = &r->ops[i];
+                if (!op->is_minus) /* upstream changes those in place */
+                        e = account_step_eval(q, r->before, n_out,
+                                              r->n_with_samples + (op->c1 != NULL) + (op->c2 != NULL));
+                if (op->only_histograms && r->n_with_samples)
+                        annotations_add(&q->notes, ANNOTATION_INFO, op->pos,
+                                        "PromQL info: incompatible sample types encountered for binary operator "
+                                        "\"%s\": float %s float",
+                                        binary_op_text(op->op), binary_op_text(op->op));
+        }
         return e;
 }
 
@@ -418,7 +429,7 @@ static struct error *run(struct exec *q, struct rows *r, double *into,
                                                            : r->infos[k].n_out;
                         n_out += out;
                         r->has_samples[first + k] = r->leaf == LEAF_MAT ? out > 0 : r->infos[k].n_out > 0;
-                        r->n_with_samples += out > 0;
+                        r->n_with_samples += r->has_samples[first + k];
                 }
                 if (!e && sink)
                         e = sink(ctx, &(struct row_batch){.first = first, .n = n, .v = r->columns});
