@@ -9,6 +9,7 @@
 enum {
         INDEX_V1 = 1,                   /* symbol references are places in the file, series references too */
         INDEX_V2 = 2,
+        INDEX_V3 = 3,                   /* as 2 for a reader; nobody writes it yet */
         INDEX_HEADER_BYTES = 5,
         INDEX_SERIES_ALIGN = 16,
         INDEX_TOC_BYTES = 6 * 8 + 4,

@@ -27,7 +27,7 @@ static struct error *load_toc(struct index_reader *ix)
         if (get_be32(ix->p) != INDEX_MAGIC)
                 return error_new(ERROR_CORRUPT, "index header: invalid magic number %x", get_be32(ix->p));
         ix->version = ix->p[4];
-        if (ix->version != INDEX_V1 && ix->version != INDEX_V2)
+        if (ix->version < INDEX_V1 || ix->version > INDEX_V3)
                 return error_new(ERROR_CORRUPT, "index header: unknown index file version %d", ix->version);
         const uint8_t *p = ix->p + ix->n - INDEX_TOC_BYTES;
         if (crc32c(0, p, INDEX_TOC_BYTES - 4) != get_be32(p + INDEX_TOC_BYTES - 4))
