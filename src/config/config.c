@@ -17,6 +17,7 @@ struct config {
         _Atomic int refs;
         struct arena arena;
         struct file_conf file;
+        VEC(struct file_scrape *) jobs;         /* of the file, then of those that it includes */
         struct scrape_conf *scrapes;
         size_t n_scrapes;
         Labels external_labels;
@@ -142,25 +143,22 @@ static struct error *included_decode(struct config *c, const char *dir, const ch
                 e = file_scrape_validate(&d, &s[i], &c->file.global);
         if (e)
                 return e;
-        struct file_scrape *all = arena_array(&c->arena, struct file_scrape, c->file.scrapes.n + more.n + 1);
-        if (c->file.scrapes.n)
-                memcpy(all, c->file.scrapes.v, c->file.scrapes.n * sizeof *all);
-        if (more.n)
-                memcpy(all + c->file.scrapes.n, more.v, more.n * sizeof *all);
-        for (size_t i = 0; i < c->file.scrapes.n; i++) {
-                for (size_t k = 0; k < more.n; k++) {
-                        if (str_eq(all[i].job_name, s[k].job_name))
-                                return error_new(ERROR_INVALID, "found multiple scrape configs with job name \"" STR_FMT "\"", STR_ARG(s[k].job_name));
+        for (size_t i = 0; i < more.n; i++) {
+                for (size_t k = 0; k < c->jobs.n; k++) {
+                        if (str_eq(c->jobs.p[k]->job_name, s[i].job_name))
+                                return error_new(ERROR_INVALID, "found multiple scrape configs with job name \"" STR_FMT "\"", STR_ARG(s[i].job_name));
                 }
+                vec_push(&c->jobs, &s[i]);
         }
-        c->file.scrapes = (struct conf_list){all, c->file.scrapes.n + more.n};
         return NULL;
 }
 
 static struct error *includes_decode(struct config *c, const char *dir)
 {
+        Str *patterns = arena_array(&c->arena, Str, c->file.scrape_config_files.n + 1);
         for (size_t i = 0; i < c->file.scrape_config_files.n; i++) {
                 const char *pattern = path_resolve(&c->arena, dir, arena_str(&c->arena, c->file.scrape_config_files.v[i]).p);
+                patterns[i] = str_from(pattern);
                 glob_t g;
                 if (glob(pattern, 0, NULL, &g) != 0)
                         continue;               /* matches nothing */
@@ -174,6 +172,7 @@ static struct error *includes_decode(struct config *c, const char *dir)
                 if (e)
                         return e;
         }
+        c->file.scrape_config_files.v = patterns;
         return NULL;
 }
 
@@ -184,15 +183,17 @@ struct error *config_parse(Str text, const char *dir, const struct config_opts *
         arena_init(&c->arena, CONFIG_MEMORY_MAX_BYTES);
         c->checksum = hash_bytes(text.p, text.n);
         struct error *e = text_decode(c, text, dir, opts);
+        for (size_t i = 0; !e && i < c->file.scrapes.n; i++)
+                vec_push(&c->jobs, (struct file_scrape *)c->file.scrapes.v + i);
         if (!e)
                 e = includes_decode(c, dir);
         if (!e) {
                 c->external_labels = external_labels_make(&c->arena, c->file.global.external_labels);
                 c->file.global.external_labels = c->external_labels;
-                c->n_scrapes = c->file.scrapes.n;
+                c->n_scrapes = c->jobs.n;
                 c->scrapes = arena_zalloc(&c->arena, arena_array_bytes(c->n_scrapes + 1, sizeof *c->scrapes));
                 for (size_t i = 0; !e && i < c->n_scrapes; i++)
-                        e = scrape_conf_build(&c->arena, dir, (struct file_scrape *)c->file.scrapes.v + i, &c->scrapes[i]);
+                        e = scrape_conf_build(&c->arena, dir, c->jobs.p[i], &c->scrapes[i]);
         }
         if (e) {
                 config_unref(c);
@@ -228,6 +229,7 @@ void config_unref(struct config *c)
                 return;
         for (size_t i = 0; i < c->n_scrapes; i++)
                 scrape_conf_release(&c->scrapes[i]);
+        vec_done(&c->jobs);
         arena_done(&c->arena);
         free(c);
 }
@@ -239,10 +241,9 @@ void config_print(struct buf *b, const struct config *c)
 
 bool config_print_job(struct buf *b, const struct config *c, Str job)
 {
-        const struct file_scrape *s = c->file.scrapes.v;
-        for (size_t i = 0; i < c->file.scrapes.n; i++) {
-                if (str_eq(s[i].job_name, job)) {
-                        conf_print(b, &file_scrape_schema, &s[i], 0);
+        for (size_t i = 0; i < c->jobs.n; i++) {
+                if (str_eq(c->jobs.p[i]->job_name, job)) {
+                        conf_print(b, &file_scrape_schema, c->jobs.p[i], 0);
                         return true;
                 }
         }
