@@ -151,7 +151,7 @@ void log_write(enum log_level level, const char *file, int line, const char *com
         put_str(&b, str_from(source));
         put_key(&b, "msg");
         put_str(&b, str_from(msg));
-        if (component) {
+        if (component && *component) {
                 put_key(&b, "component");
                 put_str(&b, str_from(component));
         }

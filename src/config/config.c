@@ -8,6 +8,7 @@
 #include "base/file.h"
 #include "base/hash.h"
 #include "base/log.h"
+#include "codec/base64.h"
 #include "config/build.h"
 #include "config/file_conf.h"
 
@@ -75,24 +76,55 @@ static Str env_expand(struct arena *a, Str s)
         return out;
 }
 
-/* An empty value stays in the printed file but is no label. */
-static Labels external_labels_make(struct arena *a, Labels written)
+/* Expands *written in place. An empty value stays in the printed file but is no label. */
+static Labels external_labels_make(struct arena *a, Labels *written)
 {
-        Label *v = arena_array(a, Label, written.n + 1);
+        Label *all = arena_array(a, Label, written->n + 1), *v = arena_array(a, Label, written->n + 1);
         size_t n = 0;
-        for (size_t i = 0; i < written.n; i++) {
-                Str value = env_expand(a, written.v[i].value);
-                if (value.n)
-                        v[n++] = (Label){written.v[i].name, value};
+        for (size_t i = 0; i < written->n; i++) {
+                all[i] = (Label){written->v[i].name, env_expand(a, written->v[i].value)};
+                if (all[i].value.n)
+                        v[n++] = all[i];
         }
+        *written = (Labels){all, written->n};
         return (Labels){v, n};
+}
+
+/* Scalars tagged !!binary hold base64. Depth is bounded by the parser. */
+static struct error *binaries_decode(struct arena *a, struct yaml *y)
+{
+        if (y->type == YAML_SCALAR) {
+                if (!str_eq(y->tag, STR("!!binary")) && !str_eq(y->tag, STR("tag:yaml.org,2002:binary")))
+                        return NULL;
+                struct buf b = BUF_INIT(y->text.n + 8);
+                bool ok = base64_decode(y->text, &b);
+                if (ok)
+                        y->text = arena_str(a, buf_str(&b));
+                buf_done(&b);
+                y->tag = STR("");
+                return ok ? NULL : error_new(ERROR_INVALID, "yaml: !!binary value contains invalid base64 data");
+        }
+        struct error *e = NULL;
+        for (size_t i = 0; !e && i < y->n; i++) {
+                if (y->type == YAML_MAP)
+                        e = binaries_decode(a, y->keys[i]);
+                if (!e)
+                        e = binaries_decode(a, y->items[i]);
+        }
+        return e;
+}
+
+static struct error *tree_parse(Str text, struct arena *a, struct yaml **ret)
+{
+        struct error *e = yaml_parse_with_duplicates(text, a, ret);
+        return e || !*ret ? e : binaries_decode(a, *ret);
 }
 
 static struct error *text_decode(struct config *c, Str text, const char *dir, const struct config_opts *opts)
 {
         struct yaml *root;
         text = arena_str(&c->arena, text);
-        struct error *e = yaml_parse(text, &c->arena, &root);
+        struct error *e = tree_parse(text, &c->arena, &root);
         if (e)
                 return e;
         struct conf_decoder d;
@@ -129,7 +161,7 @@ static struct error *included_decode(struct config *c, const char *dir, const ch
         struct conf_decoder d;
         conf_decoder_init(&d, &c->arena);
         d.dir = dir;
-        e = yaml_parse(copy, &c->arena, &root);
+        e = tree_parse(copy, &c->arena, &root);
         if (!e && root)
                 e = conf_decode(&d, &schema, root, &more);
         struct error *types = conf_decoder_finish(&d);
@@ -153,12 +185,21 @@ static struct error *included_decode(struct config *c, const char *dir, const ch
         return NULL;
 }
 
+static void paths_resolve(struct config *c, const char *dir)
+{
+        struct conf_strs *files = &c->file.scrape_config_files;
+        Str *resolved = arena_array(&c->arena, Str, files->n + 1);
+        for (size_t i = 0; i < files->n; i++)
+                resolved[i] = str_from(path_resolve(&c->arena, dir, arena_str(&c->arena, files->v[i]).p));
+        files->v = resolved;
+        c->file.global.query_log_file = path_resolve(&c->arena, dir, c->file.global.query_log_file);
+        c->file.global.failure_log_file = path_resolve(&c->arena, dir, c->file.global.failure_log_file);
+}
+
 static struct error *includes_decode(struct config *c, const char *dir)
 {
-        Str *patterns = arena_array(&c->arena, Str, c->file.scrape_config_files.n + 1);
         for (size_t i = 0; i < c->file.scrape_config_files.n; i++) {
-                const char *pattern = path_resolve(&c->arena, dir, arena_str(&c->arena, c->file.scrape_config_files.v[i]).p);
-                patterns[i] = str_from(pattern);
+                const char *pattern = c->file.scrape_config_files.v[i].p;
                 glob_t g;
                 if (glob(pattern, 0, NULL, &g) != 0)
                         continue;               /* matches nothing */
@@ -172,11 +213,10 @@ static struct error *includes_decode(struct config *c, const char *dir)
                 if (e)
                         return e;
         }
-        c->file.scrape_config_files.v = patterns;
         return NULL;
 }
 
-struct error *config_parse(Str text, const char *dir, const struct config_opts *opts, struct config **ret)
+static struct error *config_make(Str text, const char *dir, const struct config_opts *opts, bool with_includes, struct config **ret)
 {
         struct config *c = mem_new(struct config);
         c->refs = 1;
@@ -186,10 +226,11 @@ struct error *config_parse(Str text, const char *dir, const struct config_opts *
         for (size_t i = 0; !e && i < c->file.scrapes.n; i++)
                 vec_push(&c->jobs, (struct file_scrape *)c->file.scrapes.v + i);
         if (!e)
+                paths_resolve(c, dir);
+        if (!e && with_includes)
                 e = includes_decode(c, dir);
         if (!e) {
-                c->external_labels = external_labels_make(&c->arena, c->file.global.external_labels);
-                c->file.global.external_labels = c->external_labels;
+                c->external_labels = external_labels_make(&c->arena, &c->file.global.external_labels);
                 c->n_scrapes = c->jobs.n;
                 c->scrapes = arena_zalloc(&c->arena, arena_array_bytes(c->n_scrapes + 1, sizeof *c->scrapes));
                 for (size_t i = 0; !e && i < c->n_scrapes; i++)
@@ -203,6 +244,11 @@ struct error *config_parse(Str text, const char *dir, const struct config_opts *
         return NULL;
 }
 
+struct error *config_parse(Str text, const char *dir, const struct config_opts *opts, struct config **ret)
+{
+        return config_make(text, dir, opts, /* with_includes= */ false, ret);
+}
+
 struct error *config_load(const char *path, const struct config_opts *opts, struct config **ret)
 {
         char *text;
@@ -211,7 +257,7 @@ struct error *config_load(const char *path, const struct config_opts *opts, stru
         if (e)
                 return e;
         char *dir = str_dup(path_dir(str_from(path)));
-        e = config_parse((Str){text, n}, dir, opts, ret);
+        e = config_make((Str){text, n}, dir, opts, /* with_includes= */ true, ret);
         free(dir);
         free(text);
         return e ? error_wrap(e, "parsing YAML file %s", path) : NULL;

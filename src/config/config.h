@@ -21,7 +21,8 @@ struct config_opts {                    /* what feature flags make the default *
 };
 /* opts NULL: none. */
 struct error *config_load(const char *path, const struct config_opts *opts, struct config **ret) MUST_CHECK;
-/* The same from text; dir: what relative paths are resolved against. Errors have no "parsing YAML file" in front. */
+/* The same from text; dir: what relative paths are resolved against. Errors have no "parsing YAML file" in front; files of scrape_config_files are
+ * named but not read. */
 struct error *config_parse(Str text, const char *dir, const struct config_opts *opts, struct config **ret) MUST_CHECK;
 struct config *config_ref(struct config *c);
 void config_unref(struct config *c);                    /* NULL is fine */

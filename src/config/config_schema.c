@@ -2,6 +2,7 @@
 /* config_schema.c — prometheus.yml's top level, global and storage: keys, defaults, checks.  Upstream: config/config.go */
 #include "codec/quote.h"
 #include "config/file_conf.h"
+#include "model/duration.h"
 
 typedef struct file_global G;
 
@@ -32,6 +33,13 @@ static const struct conf_field global_fields[] = {
         {"always_scrape_classic_histograms", CONF_BOOL, offsetof(G, classic), CONF_OMIT_EMPTY},
         {"extra_scrape_metrics", CONF_CUSTOM, offsetof(G, extra_metrics), .decode = tristate_decode, .print = tristate_print},
 };
+
+static bool size_is_wrong(Str s, uint64_t *ret)
+{
+        struct error *e = size_parse(s, ret);
+        error_free(e);
+        return e != NULL;
+}
 
 static struct error *not_valid(Str s, const char *what)
 {
@@ -106,16 +114,36 @@ static void global_print(struct buf *b, const char *key, const void *at, int ind
 }
 
 typedef struct file_tsdb D;
+static const struct conf_field size_field = {"size", CONF_BYTES, 0, CONF_OMIT_EMPTY};
+static const struct conf_schema size_schema = {"config.TSDBRetentionConfig", &size_field, 1, sizeof(uint64_t)};
+
+static struct error *retention_size_decode(struct conf_decoder *d, const struct yaml *y, void *at)
+{
+        uint64_t size;
+        if (y->type == YAML_SCALAR && str_has_prefix(y->text, STR("-")) && !size_is_wrong(str_skip(y->text, 1), &size) && size) {
+                struct buf b = BUF_INIT(256);
+                buf_put_size(&b, size);
+                struct error *e = error_new(ERROR_INVALID, "'storage.tsdb.retention.size' must be greater than or equal to 0, got -%s", buf_cstr(&b));
+                buf_done(&b);
+                return e;
+        }
+        return conf_decode_value(d, &size_field, y, at);
+}
+
+static void retention_size_print(struct buf *b, const char *key, const void *at, int indent)
+{
+        conf_print(b, &size_schema, at, indent);
+}
 static const struct conf_field retention_fields[] = {
         {"time", CONF_DURATION, offsetof(D, retention.time_ms) - offsetof(D, retention), CONF_OMIT_EMPTY},
-        {"size", CONF_BYTES, offsetof(D, retention.size_bytes) - offsetof(D, retention), CONF_OMIT_EMPTY},
+        {"size", CONF_CUSTOM, offsetof(D, retention.size_bytes) - offsetof(D, retention), .decode = retention_size_decode, .print = retention_size_print},
         {"percentage", CONF_FLOAT, offsetof(D, retention.percentage) - offsetof(D, retention), CONF_OMIT_EMPTY},
 };
 static struct error *retention_check(struct conf_decoder *d, const struct yaml *y, void *object)
 {
         const D *t = CONTAINER_OF(object, D, retention);
         if (t->retention.percentage < 0 || t->retention.percentage > 100)
-                return error_new(ERROR_INVALID, "'storage.tsdb.retention.percentage' must be in the range [0, 100]");
+                return error_new(ERROR_INVALID, "'storage.tsdb.retention.percentage' must be in the range [0, 100], got %g", t->retention.percentage);
         return NULL;
 }
 static const struct conf_schema retention_schema = {"config.TSDBRetentionConfig", retention_fields, ARRAY_LEN(retention_fields), sizeof(((D *)0)->retention),
@@ -180,6 +208,8 @@ static const struct conf_schema alerting_schema = {"config.AlertingConfig", aler
 /* Its defaults are printed as the original does; any other value would be for a receiver that is not there. */
 static void otlp_print(struct buf *b, const char *key, const void *at, int indent)
 {
+        if (*(const bool *)at)
+                return;
         buf_printf(b,
                    "%s:\n  translation_strategy: UnderscoreEscapingWithSuffixes\n  label_name_underscore_sanitization: true\n"
                    "  label_name_preserve_multiple_underscores: true\n",
@@ -188,6 +218,7 @@ static void otlp_print(struct buf *b, const char *key, const void *at, int inden
 static struct error *otlp_decode(struct conf_decoder *d, const struct yaml *y, void *at)
 {
         static const struct conf_field refused = {"otlp", CONF_REFUSED};
+        *(bool *)at = true;
         return conf_decode_value(d, &refused, y, at);
 }
 
@@ -212,7 +243,7 @@ static const struct conf_field top_fields[] = {
         {"tracing", CONF_REFUSED},
         {"remote_write", CONF_REFUSED},
         {"remote_read", CONF_REFUSED},
-        {"otlp", CONF_CUSTOM, 0, .decode = otlp_decode, .print = otlp_print},
+        {"otlp", CONF_CUSTOM, offsetof(C, otlp_is_empty), .decode = otlp_decode, .print = otlp_print},
 };
 
 /* The path of a glob has at most one pattern, in its last element.  Upstream: patRulePath. */

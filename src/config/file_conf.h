@@ -99,6 +99,7 @@ struct file_conf {
         } runtime;
         struct conf_strs rule_files, scrape_config_files;
         struct conf_list scrapes;                       /* struct file_scrape */
+        bool otlp_is_empty;                             /* the block is there and says nothing */
         struct file_tsdb {
                 int64_t window_ms;                      /* printed first, under the original's own name */
                 int64_t out_of_order_ms;

@@ -153,6 +153,8 @@ static struct error *headers_decode(struct conf_decoder *d, const struct yaml *y
         }
         h->headers = arena_zalloc(d->arena, arena_array_bytes(y->n + 1, sizeof *h->headers));
         for (size_t i = 0; i < y->n; i++) {
+                if (conf_key_is_again(d, y, i))
+                        continue;
                 struct file_header *one = &h->headers[h->n_headers++];
                 Str name = y->keys[i]->text;
                 for (size_t k = 0; k < ARRAY_LEN(reserved); k++) {

@@ -2,6 +2,7 @@
 #include "config/schema.h"
 
 #include "codec/float_text.h"
+#include "codec/quote.h"
 #include "model/duration.h"
 #include "model/labels.h"
 
@@ -69,6 +70,8 @@ static struct error *labels_decode(struct conf_decoder *d, const struct yaml *y,
                         conf_type_error(d, y->items[i], "string");
                         continue;
                 }
+                if (conf_key_is_again(d, y, i))
+                        continue;
                 v[n].name = y->keys[i]->text;
                 v[n++].value = yaml_is_null(y->items[i]) ? STR("") : y->items[i]->text;
         }
@@ -219,6 +222,26 @@ static struct error *inline_checks(struct conf_decoder *d, const struct conf_sch
         return NULL;
 }
 
+static bool key_is_again(const struct yaml *y, size_t i)
+{
+        for (size_t k = 0; k < i; k++) {
+                if (str_eq(y->keys[k]->text, y->keys[i]->text))
+                        return true;
+        }
+        return false;
+}
+
+bool conf_key_is_again(struct conf_decoder *d, const struct yaml *y, size_t i)
+{
+        if (!key_is_again(y, i))
+                return false;
+        struct buf b = BUF_INIT(1 << 16);
+        buf_put_go_quoted(&b, y->keys[i]->text);
+        vec_push(&d->type_errors, arena_printf(d->arena, "line %d: key %s already set in map", y->items[i]->line, buf_cstr(&b)));
+        buf_done(&b);
+        return true;
+}
+
 struct error *conf_decode(struct conf_decoder *d, const struct conf_schema *s, const struct yaml *y, void *object)
 {
         size_t errors = d->type_errors.n;
@@ -232,6 +255,11 @@ struct error *conf_decode(struct conf_decoder *d, const struct conf_schema *s, c
         for (size_t i = 0; i < y->n; i++) {
                 char *owner;
                 const struct conf_field *f = field_find(s, y->keys[i]->text, object, &owner);
+                if (f && key_is_again(y, i)) {
+                        vec_push(&d->type_errors, arena_printf(d->arena, "line %d: field " STR_FMT " already set in type %s", y->keys[i]->line,
+                                                               STR_ARG(y->keys[i]->text), s->type));
+                        continue;
+                }
                 if (!f) {
                         vec_push(&d->type_errors, arena_printf(d->arena, "line %d: field " STR_FMT " not found in type %s", y->keys[i]->line,
                                                                STR_ARG(y->keys[i]->text), s->type));

@@ -88,6 +88,8 @@ struct error *conf_decode(struct conf_decoder *d, const struct conf_schema *s, c
 struct error *conf_decoder_finish(struct conf_decoder *d) MUST_CHECK;
 /* For custom rows: remembers "line N: cannot unmarshal !!seq into T". */
 void conf_type_error(struct conf_decoder *d, const struct yaml *y, const char *go_type);
+/* For maps: true, and remembered, when entry i has the key of an earlier one. */
+bool conf_key_is_again(struct conf_decoder *d, const struct yaml *y, size_t i);
 struct error *conf_decode_value(struct conf_decoder *d, const struct conf_field *f, const struct yaml *y, void *at) MUST_CHECK;
 
 /* "key: value" lines at that indent. */

@@ -46,6 +46,8 @@ static struct error *params_decode(struct conf_decoder *d, const struct yaml *y,
         static const struct conf_field strs = {.key = "params", .kind = CONF_STRS};
         for (size_t i = 0; i < y->n; i++) {
                 struct conf_strs values = {NULL, 0};
+                if (conf_key_is_again(d, y, i))
+                        continue;
                 struct error *e = conf_decode_value(d, &strs, y->items[i], &values);
                 if (e)
                         return e;
