@@ -8,6 +8,7 @@
 
 #include "base/alloc.h"
 #include "base/clock.h"
+#include "base/file.h"
 #include "base/map.h"
 #include "base/vec.h"
 #include "io/ares_impl.h"
@@ -21,6 +22,35 @@ static void library_init(void)
                 bug("ares_library_init failed");
 }
 
+/* c-ares drops the port of "nameserver 127.0.0.1:5353", which only our own variable's file may have. */
+static int use_ports(ares_channel ch, const char *path)
+{
+        char *text = NULL;
+        size_t n = 0;
+        struct error *e = file_read(path, 1 << 16, &text, &n);
+        if (e) {
+                error_ignore(e, "as without the file: c-ares took its defaults");
+                return ARES_SUCCESS;
+        }
+        struct buf csv = BUF_INIT(1 << 16);
+        bool ports = false;
+        Str rest = {text, n}, line;
+        while (str_next(&rest, '\n', &line)) {
+                line = str_trim(line);
+                if (!str_has_prefix(line, STR("nameserver")))
+                        continue;
+                Str server = str_trim(str_trim_prefix(line, STR("nameserver")));
+                ports = ports || str_rfind(server, ':') == str_find(server, ':') || str_find(server, ']') >= 0;
+                if (csv.n)
+                        buf_putc(&csv, ',');
+                buf_put(&csv, server);
+        }
+        int rc = ports && csv.n ? ares_set_servers_ports_csv(ch, buf_cstr(&csv)) : ARES_SUCCESS;
+        buf_done(&csv);
+        free(text);
+        return rc;
+}
+
 struct error *ares_channel_new(struct ares_options *options, int mask, ares_channel *ret)
 {
         static pthread_once_t once = PTHREAD_ONCE_INIT;
@@ -31,6 +61,8 @@ struct error *ares_channel_new(struct ares_options *options, int mask, ares_chan
                 mask |= ARES_OPT_RESOLVCONF;
         }
         int rc = ares_init_options(ret, options, mask);
+        if (rc == ARES_SUCCESS && conf && *conf)
+                rc = use_ports(*ret, conf);
         if (rc != ARES_SUCCESS)
                 return error_new(ERROR_IO, "dns: %s", ares_strerror(rc));
         return NULL;
@@ -56,12 +88,10 @@ struct error *ares_error(ares_channel ch, int status, Str name)
                 return error_new(ERROR_NOT_FOUND, "lookup " STR_FMT "%s: no such host", STR_ARG(name), on);
         case ARES_ETIMEOUT:
                 return error_new(ERROR_TIMEOUT, "lookup " STR_FMT "%s: i/o timeout", STR_ARG(name), on);
-        case ARES_ECONNREFUSED:
-                return error_new(ERROR_IO, "lookup " STR_FMT "%s: connection refused", STR_ARG(name), on);
         case ARES_ECANCELLED:
         case ARES_EDESTRUCTION:
                 return error_new(ERROR_CANCELLED, "lookup " STR_FMT "%s: operation was canceled", STR_ARG(name), on);
-        default:
+        default: /* c-ares says connection refused for SERVFAIL too */
                 return error_new(ERROR_IO, "lookup " STR_FMT "%s: server misbehaving", STR_ARG(name), on);
         }
 }
