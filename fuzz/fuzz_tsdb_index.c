@@ -44,7 +44,7 @@ static void read_series(const struct index_reader *ix, uint8_t *p, size_t n, str
         struct arena a;
         arena_init(&a, 1 << 20);
         struct index_near near;
-        near.n = 0;
+        near.n = near.turn = 0;
         for (size_t i = 0; i < l.n && i < 64; i++) {
                 Labels ls;
                 struct index_chunk *c;

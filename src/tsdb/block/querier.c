@@ -12,6 +12,16 @@ struct block_querier {
         struct arena *arena;
 };
 
+/* A series as the index has it. */
+struct found {
+        Labels labels;
+        struct index_chunk *chunks;
+        size_t n, wanted;               /* chunks; wanted 0: there is none */
+        const struct interval *deleted;
+        size_t n_deleted;
+        size_t at;                      /* of the list */
+};
+
 struct block_set {
         struct series_set base;
         struct block *block;
@@ -25,6 +35,7 @@ struct block_set {
         const struct matcher **rest;
         size_t n_rest;
         bool labels_only;
+        struct found ahead;             /* found, not given yet; never with scratch */
         struct index_near near;
 };
 
@@ -43,73 +54,85 @@ static bool is_wanted(const struct block_set *s, const struct index_chunk *c, co
         return c->mint_ms <= s->maxt_ms && c->maxt_ms >= s->mint_ms && !intervals_cover(d, n_d, c->mint_ms, c->maxt_ms);
 }
 
-static struct error *get_chunks(struct block_set *s, struct arena *arena, const struct index_chunk *c, size_t n, size_t wanted,
-                                struct series *ret)
+/* What the index says of the next series that has what was asked for. Where its chunks lie nothing is in the cache: they are fetched ahead. */
+static struct error *find_next(struct block_set *s, struct found *f)
 {
-        struct chunk *out = arena_try_alloc(arena, wanted * sizeof *out);
+        struct arena *arena = s->scratch ? s->scratch : s->arena;
+        f->n = 0;
+        while (s->at < s->n) {
+                if (s->scratch)
+                        arena_clear(s->scratch);
+                f->at = s->at++;
+                uint32_t ref = s->list.p ? postings_at(s->list, f->at) : s->refs[f->at];
+                struct error *e = index_series(s->block->index, ref, arena, &s->near, &f->labels, &f->chunks, &f->n);
+                if (e)
+                        return error_wrap(e, "index");
+                f->deleted = NULL;
+                f->n_deleted = f->wanted = 0;
+                if (s->n_rest && !matchers_match(s->rest, s->n_rest, f->labels))
+                        continue;
+                if (s->stones->series.n)
+                        f->deleted = tombstones_get(s->stones, ref, &f->n_deleted);
+                for (size_t i = 0; i < f->n; i++) {
+                        if (!is_wanted(s, &f->chunks[i], f->deleted, f->n_deleted))
+                                continue;
+                        f->wanted++;
+                        if (!s->labels_only)
+                                chunk_files_prefetch(s->block->chunks, f->chunks[i].ref);
+                }
+                if (f->wanted) {
+                        s->near.turn++;         /* its chunks stay while the one after it is looked for */
+                        return NULL;
+                }
+        }
+        f->wanted = 0;
+        return NULL;
+}
+
+static struct error *get_chunks(struct block_set *s, const struct found *f, struct series *ret)
+{
+        struct arena *arena = s->scratch ? s->scratch : s->arena;
+        struct chunk *out = arena_try_alloc(arena, f->wanted * sizeof *out);
         if (!out)
                 return over_budget(arena);
-        /* Where chunks lie nothing is in the cache: let the misses overlap. */
-        for (size_t i = 0; i < n; i++)
-                if (is_wanted(s, &c[i], ret->deleted, ret->n_deleted))
-                        chunk_files_prefetch(s->block->chunks, c[i].ref);
         size_t to = 0;
-        for (size_t i = 0; i < n; i++) {
-                if (!is_wanted(s, &c[i], ret->deleted, ret->n_deleted))
+        for (size_t i = 0; i < f->n; i++) {
+                const struct index_chunk *c = &f->chunks[i];
+                if (!is_wanted(s, c, f->deleted, f->n_deleted))
                         continue;
                 struct chunk *k = &out[to++];
-                struct error *e = chunk_files_get(s->block->chunks, c[i].ref, k);
+                struct error *e = chunk_files_get(s->block->chunks, c->ref, k);
                 if (e)
                         return e;
-                k->mint_ms = c[i].mint_ms;
-                k->maxt_ms = c[i].maxt_ms;
+                k->mint_ms = c->mint_ms;
+                k->maxt_ms = c->maxt_ms;
         }
         ret->chunks = out;
         ret->n_chunks = to;
         return NULL;
 }
 
-/* *ret_has: the series at ref has what was asked for. */
-static struct error *get_series(struct block_set *s, uint32_t ref, struct series *ret, bool *ret_has)
-{
-        struct arena *arena = s->scratch ? s->scratch : s->arena;
-        struct index_chunk *c;
-        size_t n;
-        *ret = (struct series){0};
-        struct error *e = index_series(s->block->index, ref, arena, &s->near, &ret->labels, &c, &n);
-        if (e)
-                return error_wrap(e, "index");
-        *ret_has = false;
-        if (s->n_rest && !matchers_match(s->rest, s->n_rest, ret->labels))
-                return NULL;
-        if (s->stones->series.n)
-                ret->deleted = tombstones_get(s->stones, ref, &ret->n_deleted);
-        size_t wanted = 0;
-        for (size_t i = 0; i < n; i++)
-                wanted += is_wanted(s, &c[i], ret->deleted, ret->n_deleted);
-        *ret_has = wanted > 0;
-        return wanted && !s->labels_only ? get_chunks(s, arena, c, n, wanted, ret) : NULL;
-}
-
 static struct error *block_set_next(struct series_set *base, struct series *ret, bool *ret_more)
 {
         struct block_set *s = CONTAINER_OF(base, struct block_set, base);
-        while (s->at < s->n) {
-                if (s->scratch)
-                        arena_clear(s->scratch);
-                uint32_t ref = s->list.p ? postings_at(s->list, s->at) : s->refs[s->at];
-                s->at++;
-                bool has;
-                struct error *e = get_series(s, ref, ret, &has);
-                if (e)
-                        return in_block(s->block, e);
-                if (has) {
-                        *ret_more = true;
-                        return NULL;
+        struct error *e = s->ahead.wanted ? NULL : find_next(s, &s->ahead);
+        struct found f = s->ahead;
+        s->ahead.wanted = 0;
+        if (e)
+                return in_block(s->block, e);
+        *ret_more = f.wanted > 0;
+        if (!f.wanted)
+                return NULL;
+        if (!s->scratch) {
+                e = find_next(s, &s->ahead);
+                if (e) {
+                        error_ignore(e, "the next call meets it again");
+                        s->at = s->ahead.at;
+                        s->ahead.wanted = 0;
                 }
         }
-        *ret_more = false;
-        return NULL;
+        *ret = (struct series){.labels = f.labels, .deleted = f.deleted, .n_deleted = f.n_deleted};
+        return s->labels_only ? NULL : in_block(s->block, get_chunks(s, &f, ret));
 }
 
 static const struct series_set_ops block_set_ops = {.next = block_set_next};
@@ -119,7 +142,7 @@ static struct block_set *block_set_new(struct block *b, struct arena *arena)
         struct block_set *s = arena_try_alloc(arena, sizeof *s);
         if (s) {
                 memset(s, 0, offsetof(struct block_set, near));
-                s->near.n = 0;
+                s->near.n = s->near.turn = 0;
                 s->base.ops = &block_set_ops;
                 s->block = b;
                 s->arena = arena;
@@ -178,7 +201,7 @@ static struct error *each_labels(struct block_querier *q, const struct matcher *
                 return e;
         arena_init(&scratch, (size_t)64 << 20);
         struct index_near near;
-        near.n = 0;
+        near.n = near.turn = 0;
         for (size_t i = 0; !e && i < sel.n; i++) {
                 Labels ls;
                 arena_clear(&scratch);

@@ -66,15 +66,16 @@ bool index_values_next(struct index_values *it, Str *ret);
 size_t index_value_count(const struct index_reader *ix, size_t i_name);
 struct error *index_postings_at(const struct index_reader *ix, uint64_t place, struct postings *ret) MUST_CHECK;
 
-/* Of one loop: the labels of the series before (what neighbours share is not looked up again), and room for chunks. Begin with n = 0. */
+/* Of one loop: the labels of the series before (what neighbours share is not looked up again), and room for chunks. Begin with n = turn = 0. */
 enum { INDEX_NEAR_LABELS = 64, INDEX_NEAR_CHUNKS = 128 };
 struct index_near {
         uint32_t name[INDEX_NEAR_LABELS], value[INDEX_NEAR_LABELS];
         Label labels[INDEX_NEAR_LABELS];
         size_t n;
-        struct index_chunk chunks[INDEX_NEAR_CHUNKS];
+        unsigned turn;                  /* whoever wants to keep the chunks over the next use adds one */
+        struct index_chunk chunks[2][INDEX_NEAR_CHUNKS];
 };
-/* chunks may be NULL: not wanted. near may be NULL; with it chunks are valid until its next use. ERROR_CORRUPT, ERROR_LIMIT past the arena's budget. */
+/* chunks may be NULL: not wanted. near may be NULL; with it chunks are valid until its next use of the same turn (mod 2). ERROR_CORRUPT, ERROR_LIMIT past the arena's budget. */
 struct error *index_series(const struct index_reader *ix, uint64_t ref, struct arena *arena, struct index_near *near, Labels *ret_labels,
                            struct index_chunk **ret_chunks, size_t *ret_n) MUST_CHECK;
 

@@ -251,7 +251,7 @@ static struct error *read_chunks(struct cursor *c, struct arena *arena, struct i
         uint64_t n = take_uvarint(c);
         if (c->bad || n > cursor_left(c) / 3)
                 return error_new(ERROR_CORRUPT, "series: more chunks than bytes");
-        struct index_chunk *k = near && n <= INDEX_NEAR_CHUNKS ? near->chunks : arena_try_alloc(arena, (n ? n : 1) * sizeof *k);
+        struct index_chunk *k = near && n <= INDEX_NEAR_CHUNKS ? near->chunks[near->turn & 1] : arena_try_alloc(arena, (n ? n : 1) * sizeof *k);
         if (!k)
                 return over_budget(arena);
         for (size_t i = 0; i < n; i++) {
