@@ -26,11 +26,13 @@ static void samples_at_t2(struct fixture *f, struct buf *out)
         struct buf all = BUF_INIT(64 << 20);
         fixture_dump(f, &all);
         Str rest = buf_str(&all), line;
-        while (str_next(&rest, '\n', &line))
-                if (str_contains(line, STR("} 2000 ")) && !str_has_suffix(line, STR(" stale"))) {
+        while (str_next(&rest, '\n', &line)) {
+                Str sample = str_skip(line, (size_t)str_rfind(line, '}'));
+                if (str_has_prefix(sample, STR("} 2000 ")) && !str_has_suffix(sample, STR(" stale"))) {
                         buf_put(out, line);
                         buf_putc(out, '\n');
                 }
+        }
         buf_done(&all);
 }
 

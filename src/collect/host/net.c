@@ -94,7 +94,8 @@ static bool netstat_is_shown(Str protocol, Str field)
 static void put_netstat(struct buf *out, Str protocol, Str field, Str value)
 {
         double v;
-        if (protocol.n > 32 || field.n > 64 || !netstat_is_shown(protocol, field) || !host_number(value, &v))
+        if (protocol.n > 32 || field.n > 64 || !host_is_word(protocol) || !host_is_word(field) ||
+            !netstat_is_shown(protocol, field) || !host_number(value, &v))
                 return;
         char metric[160], help[160];
         snprintf(metric, sizeof metric, "node_netstat_" STR_FMT "_" STR_FMT, STR_ARG(protocol), STR_ARG(field));
@@ -150,10 +151,10 @@ static void put_sockstat(struct buf *out, Str text, double page_bytes)
         Str line, protocol, field, value;
         double v;
         while (str_next(&text, '\n', &line)) {
-                if (!str_cut(line, ':', &protocol, &line) || protocol.n > 32)
+                if (!str_cut(line, ':', &protocol, &line) || protocol.n > 32 || !host_is_word(protocol))
                         continue;
                 while (host_field(&line, &field) && host_field(&line, &value)) {
-                        if (field.n > 32 || !host_number(value, &v))
+                        if (field.n > 32 || !host_is_word(field) || !host_number(value, &v))
                                 continue;
                         put_sockets(out, protocol, field, v);
                         if (str_eq(field, STR("mem")))

@@ -13,6 +13,8 @@ void host_put_label_value(struct buf *out, Str v);
 /* The next field between blanks; false: none left. */
 bool host_field(Str *rest, Str *ret);
 bool host_number(Str s, double *ret);
+/* Letters, digits and _: what may be part of a metric's name. */
+bool host_is_word(Str s);
 
 void host_stat(struct buf *out, Str proc_stat); /* /proc/stat: CPUs, interrupts, forks, boot time, processes */
 void host_loadavg(struct buf *out, Str proc_loadavg);

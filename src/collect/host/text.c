@@ -53,3 +53,13 @@ bool host_number(Str s, double *ret)
         bool range;
         return float_parse(s, ret, &range);
 }
+
+bool host_is_word(Str s)
+{
+        for (size_t i = 0; i < s.n; i++) {
+                char c = s.p[i];
+                if (!(c >= 'a' && c <= 'z') && !(c >= 'A' && c <= 'Z') && !(c >= '0' && c <= '9') && c != '_')
+                        return false;
+        }
+        return s.n > 0;
+}
