@@ -358,6 +358,8 @@ struct error *scrape_cache_append(struct scrape_cache *c, const struct scrape_ho
         c->success_count = c->n_seen + c->metadata.v.n;
         if (c->v.n - c->n_seen > c->n_seen / 2 + 64)
                 cache_compact(c);
+        else if (ret->series_added == 0)
+                cache_trim(c);
         iteration_end(c);
         return NULL;
 }

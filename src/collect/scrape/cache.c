@@ -145,3 +145,14 @@ void cache_compact(struct scrape_cache *c)
         c->keys = keys;
         slots_rebuild(c);
 }
+
+void cache_trim(struct scrape_cache *c)
+{
+        size_t slack = c->keys.cap - c->keys.n + (c->v.cap - c->v.n) * sizeof c->v.p[0];
+        if (c->v.n == 0 || slack < (c->keys.n + c->v.n * sizeof c->v.p[0]) / 8 + 256)
+                return;
+        c->keys.p = mem_realloc(c->keys.p, c->keys.n);
+        c->keys.cap = c->keys.n;
+        c->v.p = mem_realloc_array(c->v.p, c->v.n, sizeof c->v.p[0]);
+        c->v.cap = c->v.n;
+}

@@ -56,6 +56,7 @@ uint32_t cache_find(const struct scrape_cache *c, Str key, uint32_t hash);
 /* SERIES_NONE when the cache is full (4 GiB of texts): such series are resolved at each scrape. */
 uint32_t cache_add(struct scrape_cache *c, Str key, uint32_t hash);
 void cache_compact(struct scrape_cache *c); /* drops the dead */
+void cache_trim(struct scrape_cache *c);    /* gives back room to grow: for a target that has settled */
 
 static inline void cache_see(struct scrape_cache *c, struct scrape_series *s)
 {
