@@ -254,7 +254,7 @@ static struct error *label_names(struct querier *base, const struct matcher *con
                 sort(ret);
         } else {
                 for (size_t i = 0; i < index_name_count(q->block->index); i++)
-                        vec_push(ret, index_name(q->block->index, i));
+                        vec_push(ret, index_name_at(q->block->index, i));
         }
         limit_to(ret, limit);
         return in_block(q->block, e);

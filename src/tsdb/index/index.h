@@ -33,7 +33,7 @@ struct error *index_symbol(const struct index_reader *ix, uint32_t ref, Str *ret
 
 /* Names of labels, sorted; the list of all series is not among them. */
 size_t index_name_count(const struct index_reader *ix);
-Str index_name(const struct index_reader *ix, size_t i);
+Str index_name_at(const struct index_reader *ix, size_t i);
 ptrdiff_t index_find_name(const struct index_reader *ix, Str name);    /* -1: no series has it */
 
 /* A list of refs as it lies in the file: n big-endian u32, ascending. */

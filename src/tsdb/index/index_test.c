@@ -56,7 +56,7 @@ TEST(index, finds_each_value_and_none_that_is_not_there)
         CHECK_OK(index_open(path, &ix));
         CHECK_I64(index_version(ix), 2);
         CHECK_U64(index_name_count(ix), 3);
-        CHECK_STR(index_name(ix, 1), "b");
+        CHECK_STR(index_name_at(ix, 1), "b");
         CHECK_I64(index_find_name(ix, STR("bb")), -1);
         CHECK_U64(index_value_count(ix, 1), N);
         struct postings l;

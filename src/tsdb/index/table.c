@@ -131,7 +131,7 @@ size_t index_name_count(const struct index_reader *ix)
         return ix->labels.n;
 }
 
-Str index_name(const struct index_reader *ix, size_t i)
+Str index_name_at(const struct index_reader *ix, size_t i)
 {
         return ix->labels.p[i].name;
 }
