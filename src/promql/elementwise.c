@@ -4,6 +4,7 @@
 #include <math.h>
 
 #include "promql/eval.h"
+#include "promql/go_math.h"
 
 static double f_sgn(double v)
 {
@@ -35,39 +36,39 @@ static double (*math_func(enum function_id f))(double)
         case FUNC_FLOOR:
                 return floor;
         case FUNC_EXP:
-                return exp;
+                return go_exp;
         case FUNC_SQRT:
                 return sqrt;
         case FUNC_LN:
-                return log;
+                return go_log;
         case FUNC_LOG2:
-                return log2;
+                return go_log2;
         case FUNC_LOG10:
-                return log10;
+                return go_log10;
         case FUNC_SIN:
-                return sin;
+                return go_sin;
         case FUNC_COS:
-                return cos;
+                return go_cos;
         case FUNC_TAN:
-                return tan;
+                return go_tan;
         case FUNC_ASIN:
-                return asin;
+                return go_asin;
         case FUNC_ACOS:
-                return acos;
+                return go_acos;
         case FUNC_ATAN:
-                return atan;
+                return go_atan;
         case FUNC_SINH:
-                return sinh;
+                return go_sinh;
         case FUNC_COSH:
-                return cosh;
+                return go_cosh;
         case FUNC_TANH:
-                return tanh;
+                return go_tanh;
         case FUNC_ASINH:
-                return asinh;
+                return go_asinh;
         case FUNC_ACOSH:
-                return acosh;
+                return go_acosh;
         case FUNC_ATANH:
-                return atanh;
+                return go_atanh;
         case FUNC_RAD:
                 return f_rad;
         case FUNC_DEG:
@@ -117,8 +118,13 @@ static void civil_of(int64_t days, int64_t *ret_y, int *ret_m, int *ret_d)
 
 double date_part(enum function_id f, double v)
 {
-        int64_t s = go_int64(v);
-        int64_t days = s / 86400, rest = s % 86400;
+        /* Go counts from a zero that lies so many seconds before 1970, in 64 bits without a sign: what is before that
+         * comes out at the other end. */
+        const int64_t zero = INT64_C(9223372028741760000);
+        __int128 s = go_int64(v);
+        if (s < -(__int128)zero)
+                s += (__int128)1 << 64;
+        int64_t days = (int64_t)(s / 86400), rest = (int64_t)(s % 86400);
         if (rest < 0) {
                 rest += 86400;
                 days--;
@@ -197,9 +203,9 @@ double binary_float(enum binary_op op, double l, double r, bool *ret_keep)
         case OP_MOD:
                 return fmod(l, r);
         case OP_POW:
-                return pow(l, r);
+                return go_pow(l, r);
         case OP_ATAN2:
-                return atan2(l, r);
+                return go_atan2(l, r);
         case OP_EQ:
                 *ret_keep = l == r;
                 return l;

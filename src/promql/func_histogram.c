@@ -144,7 +144,16 @@ static void compute(void *ctx, size_t item, int worker)
         }
 }
 
-/* In upstream's order: steps, then quantiles, then histograms. */
+static bool fixed_before(const struct histograms *h, size_t g, size_t k, size_t s, size_t n_out)
+{
+        for (size_t i = 0; i < k; i++)
+                if (h->fixes[(g * n_out + i) * h->st->n + s].forced)
+                        return true;
+        return false;
+}
+
+/* In upstream's order: steps, then quantiles, then histograms; a histogram is mended for all quantiles by the first.
+ * The number of samples is the true one: upstream's doubles with every step of a range query. */
 static void note_fixes(struct histograms *h, const struct node *arg)
 {
         size_t n_out = h->fraction ? 1 : h->n_q;
@@ -152,7 +161,7 @@ static void note_fixes(struct histograms *h, const struct node *arg)
                 for (size_t k = 0; k < n_out; k++) {
                         for (size_t g = 0; g < h->n; g++) {
                                 const struct classic_fix *f = &h->fixes[(g * n_out + k) * h->st->n + s];
-                                if (!f->forced)
+                                if (!f->forced || fixed_before(h, g, k, s, n_out))
                                         continue;
                                 TimeMs t = step_time(h->st, s);
                                 Str name = h->q->delayed_name_removal ? labels_get(h->p[g].labels, STR(METRIC_NAME))

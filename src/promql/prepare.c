@@ -5,6 +5,7 @@
 #include <math.h>
 
 #include "promql/eval.h"
+#include "promql/go_math.h"
 
 /* Times stay far from the ends of int64, so that sums of a few of them cannot overflow. */
 #define TIME_BOUND (INT64_C(1) << 61)
@@ -82,7 +83,7 @@ static struct error *duration_value(const struct exec *q, const struct expr *x, 
                 *ret = fmod(l, r);
                 return NULL;
         case OP_POW:
-                *ret = pow(l, r);
+                *ret = go_pow(l, r);
                 return NULL;
         default:
                 return error_new(ERROR_INVALID, "unexpected duration expression operator \"%s\"",
