@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* fuzz_tsdb_chunks.c — a chunk file of any bytes: each place is asked for a chunk, whose checksum is made right if it fits, and decoded. */
+/* fuzz_tsdb_chunks.c — a chunk file of any bytes: each place is asked for a chunk, whose checksum is made right if it
+ * fits, and decoded. */
 #include <stdlib.h>
 
 #include "base/alloc.h"

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* fuzz_tsdb_index.c — an index of any bytes ends in an error or gives series; checksums are made right on the way, else nothing gets past them. */
+/* fuzz_tsdb_index.c — an index of any bytes ends in an error or gives series; checksums are made right on the way, else
+ * nothing gets past them. */
 #include <stdlib.h>
 
 #include "base/alloc.h"
@@ -80,7 +81,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         struct error *e = index_of_bytes((Str){(const char *)p, size}, &ix);
         if (!e) {
                 const struct index_toc *toc = index_get_toc(ix);
-                bool is_apart = toc->symbols < toc->series && toc->symbols + 8 + get_be32(p + toc->symbols) <= toc->series && toc->postings_table <= size;
+                bool is_apart = toc->symbols < toc->series &&
+                                toc->symbols + 8 + get_be32(p + toc->symbols) <= toc->series &&
+                                toc->postings_table <= size;
                 for (size_t i = 0; i < index_name_count(ix); i++) {
                         struct index_values it = index_values_from(ix, i, STR("a"));
                         Str v;

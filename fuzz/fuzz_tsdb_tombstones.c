@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* fuzz_tsdb_tombstones.c — any bytes as stones behind a right header and checksum; intervals come out ascending and apart. */
+/* fuzz_tsdb_tombstones.c — any bytes as stones behind a right header and checksum; intervals come out ascending and
+ * apart. */
 #include <stdlib.h>
 
 #include "base/alloc.h"

@@ -15,7 +15,8 @@ static void file_bytes_add(const char *dir, const char *name, uint64_t *sum)
         free(path);
 }
 
-static struct error *storage_querier_of_block(struct storage *s, TimeMs mint_ms, TimeMs maxt_ms, struct arena *arena, struct querier **ret)
+static struct error *storage_querier_of_block(struct storage *s, TimeMs mint_ms, TimeMs maxt_ms, struct arena *arena,
+                                              struct querier **ret)
 {
         return block_querier(CONTAINER_OF(s, struct block, storage), mint_ms, maxt_ms, arena, ret);
 }
@@ -30,7 +31,8 @@ struct error *block_open(const char *dir, struct block **ret)
         mutex_init(&b->mu);
         b->stones = mem_new(struct stones);
         b->stones->refs = 1;
-        char *index = path_join(dir, "index"), *chunks = path_join(dir, "chunks"), *stones = path_join(dir, TOMBSTONES_FILE);
+        char *index = path_join(dir, "index"), *chunks = path_join(dir, "chunks"),
+             *stones = path_join(dir, TOMBSTONES_FILE);
         uint64_t stone_bytes = 0;
         struct error *e = block_meta_read(dir, &b->meta);
         if (!e)
@@ -127,7 +129,8 @@ struct storage *block_storage(struct block *b)
 }
 
 /* Adds the range to the series of sel that have samples near it, cut to where they have some. */
-static struct error *add_deletions(struct block *b, TimeMs mint_ms, TimeMs maxt_ms, const struct index_selection *sel, struct tombstones *to)
+static struct error *add_deletions(struct block *b, TimeMs mint_ms, TimeMs maxt_ms, const struct index_selection *sel,
+                                   struct tombstones *to)
 {
         struct arena scratch;
         arena_init(&scratch, (size_t)1 << 30);
@@ -144,7 +147,8 @@ static struct error *add_deletions(struct block *b, TimeMs mint_ms, TimeMs maxt_
                 for (size_t k = 0; k < n; k++)
                         has_samples |= c[k].mint_ms <= maxt_ms && mint_ms <= c[k].maxt_ms;
                 if (has_samples)
-                        tombstones_add(to, sel->refs[i], (struct interval){MAX(mint_ms, c[0].mint_ms), MIN(maxt_ms, c[n - 1].maxt_ms)});
+                        tombstones_add(to, sel->refs[i],
+                                       (struct interval){MAX(mint_ms, c[0].mint_ms), MIN(maxt_ms, c[n - 1].maxt_ms)});
         }
         arena_done(&scratch);
         return e;
@@ -210,7 +214,8 @@ struct error *block_snapshot(const struct block *b, const char *into)
 {
         char name[ULID_TEXT_BYTES + 1];
         ulid_print(b->meta.ulid, name);
-        char *to = path_join(into, name), *to_chunks = path_join(to, "chunks"), *from_chunks = path_join(b->dir, "chunks");
+        char *to = path_join(into, name), *to_chunks = path_join(to, "chunks"),
+             *from_chunks = path_join(b->dir, "chunks");
         PathVec files = VEC_INIT;
         struct error *e = dir_make_all(to_chunks);
         static const char *const names[] = {BLOCK_META_FILE, "index", TOMBSTONES_FILE};

@@ -23,7 +23,9 @@ static struct storage *some_storage(int n_series, int n_samples)
                 char inst[32], mod[32];
                 snprintf(inst, sizeof inst, "host-%03d", i);
                 snprintf(mod, sizeof mod, "m%d", i % 7);
-                Label l[] = {{STR("__name__"), i % 2 ? STR("odd") : STR("even")}, {STR("inst"), str_from(inst)}, {STR("mod"), str_from(mod)},
+                Label l[] = {{STR("__name__"), i % 2 ? STR("odd") : STR("even")},
+                             {STR("inst"), str_from(inst)},
+                             {STR("mod"), str_from(mod)},
                              {STR("z"), STR("third")}};
                 for (int k = 0; k < n_samples; k++)
                         CHECK_OK(memory_storage_add(st, (Labels){l, i % 3 ? 3 : 4}, 1000 + k * 15000, i + k));
@@ -43,7 +45,8 @@ static struct block_meta new_meta(TimeMs mint, TimeMs maxt)
 }
 
 /* Writes what st has in [mint, maxt) and opens it. */
-static struct block *write_block(const char *dir, struct storage *st, TimeMs mint, TimeMs maxt, const struct block_write_opts *opts)
+static struct block *write_block(const char *dir, struct storage *st, TimeMs mint, TimeMs maxt,
+                                 const struct block_write_opts *opts)
 {
         struct arena arena;
         arena_init(&arena, SIZE_MAX);
@@ -52,7 +55,8 @@ static struct block *write_block(const char *dir, struct storage *st, TimeMs min
         struct matcher *all;
         CHECK_OK(matcher_new(MATCH_RE, STR("__name__"), STR(".+"), &all));
         struct series_set *set;
-        CHECK_OK(querier_select(q, &(struct select_hints){.sorted = true}, (const struct matcher *const *)&all, 1, &set));
+        CHECK_OK(querier_select(q, &(struct select_hints){.sorted = true}, (const struct matcher *const *)&all, 1,
+                                &set));
         struct block_meta meta = new_meta(mint, maxt);
         CHECK_OK(block_write(dir, &meta, opts, set));
         char name[ULID_TEXT_BYTES + 1];
@@ -100,7 +104,8 @@ static char *dump(struct storage *st, TimeMs mint, TimeMs maxt, const struct mat
         return buf_take(&b);
 }
 
-static void check_same(struct storage *a, struct storage *b, TimeMs mint, TimeMs maxt, const struct matcher *const *m, size_t n_m)
+static void check_same(struct storage *a, struct storage *b, TimeMs mint, TimeMs maxt, const struct matcher *const *m,
+                       size_t n_m)
 {
         char *x = dump(a, mint, maxt, m, n_m), *y = dump(b, mint, maxt, m, n_m);
         CHECK_STR(str_from(x), y);
@@ -118,10 +123,22 @@ TEST(block, gives_back_what_was_written_for_any_matchers)
                 enum matcher_type t;
                 const char *name, *value;
         } ms[] = {
-                {MATCH_EQ, "__name__", "odd"},      {MATCH_NE, "__name__", "odd"},   {MATCH_RE, "inst", "host-.*5"}, {MATCH_RE, "inst", "host-1.*"},
-                {MATCH_RE, "mod", "m1|m3|nothing"}, {MATCH_NRE, "mod", "m1|m2"},     {MATCH_EQ, "z", ""},            {MATCH_NE, "z", ""},
-                {MATCH_RE, "z", ".*"},              {MATCH_RE, "z", "third|"},       {MATCH_NRE, "inst", "host-2.+"}, {MATCH_EQ, "absent", ""},
-                {MATCH_EQ, "absent", "x"},          {MATCH_EQ, "inst", "host-999"}, {MATCH_RE, "z", ".+"},           {MATCH_NRE, "z", ".+"},
+                {MATCH_EQ, "__name__", "odd"},
+                {MATCH_NE, "__name__", "odd"},
+                {MATCH_RE, "inst", "host-.*5"},
+                {MATCH_RE, "inst", "host-1.*"},
+                {MATCH_RE, "mod", "m1|m3|nothing"},
+                {MATCH_NRE, "mod", "m1|m2"},
+                {MATCH_EQ, "z", ""},
+                {MATCH_NE, "z", ""},
+                {MATCH_RE, "z", ".*"},
+                {MATCH_RE, "z", "third|"},
+                {MATCH_NRE, "inst", "host-2.+"},
+                {MATCH_EQ, "absent", ""},
+                {MATCH_EQ, "absent", "x"},
+                {MATCH_EQ, "inst", "host-999"},
+                {MATCH_RE, "z", ".+"},
+                {MATCH_NRE, "z", ".+"},
         };
         for (size_t i = 0; i < ARRAY_LEN(ms); i++) {
                 for (size_t k = 0; k < ARRAY_LEN(ms); k++) {
@@ -149,7 +166,8 @@ static char *join_strs(const StrVec *v)
         return buf_take(&b);
 }
 
-static void check_values(struct block *b, const char *name, enum matcher_type t, const char *m_name, const char *m_value, size_t limit, const char *want)
+static void check_values(struct block *b, const char *name, enum matcher_type t, const char *m_name,
+                         const char *m_value, size_t limit, const char *want)
 {
         struct arena arena;
         arena_init(&arena, SIZE_MAX);
@@ -160,7 +178,8 @@ static void check_values(struct block *b, const char *name, enum matcher_type t,
         if (m_name)
                 CHECK_OK(matcher_new(t, str_from(m_name), str_from(m_value), &m));
         if (name)
-                CHECK_OK(querier_label_values(q, str_from(name), (const struct matcher *const *)&m, m ? 1 : 0, limit, &got));
+                CHECK_OK(querier_label_values(q, str_from(name), (const struct matcher *const *)&m, m ? 1 : 0, limit,
+                                              &got));
         else
                 CHECK_OK(querier_label_names(q, (const struct matcher *const *)&m, m ? 1 : 0, limit, &got));
         char *s = join_strs(&got);
@@ -197,7 +216,8 @@ TEST(block, cuts_at_its_range_and_leaves_nothing_when_empty)
         CHECK_U64(names.n, 0);
         path_vec_done(&names);
         struct block *b = write_block(dir, st, 200000, 3000000, NULL);
-        char *got = dump(block_storage(b), TIME_MS_MIN, TIME_MS_MAX, NULL, 0), *want = dump(st, 200000, 2999999, NULL, 0);
+        char *got = dump(block_storage(b), TIME_MS_MIN, TIME_MS_MAX, NULL, 0),
+             *want = dump(st, 200000, 2999999, NULL, 0);
         CHECK_STR(str_from(got), want);
         free(got);
         free(want);
@@ -208,7 +228,8 @@ TEST(block, cuts_at_its_range_and_leaves_nothing_when_empty)
 TEST(block, splits_chunks_into_files)
 {
         struct storage *st = some_storage(N_SERIES, N_SAMPLES);
-        struct block *b = write_block(test_dir(), st, 0, TIME_MS_MAX, &(struct block_write_opts){.segment_bytes = 10000});
+        struct block *b =
+                write_block(test_dir(), st, 0, TIME_MS_MAX, &(struct block_write_opts){.segment_bytes = 10000});
         char *chunks = path_join(block_get_dir(b), "chunks");
         PathVec names = VEC_INIT;
         CHECK_OK(dir_list(chunks, &names));
@@ -251,7 +272,7 @@ TEST(block, merges_overlapping_chunks_and_copies_the_others)
         const char *dir = test_dir();
         CHECK_OK(block_write(dir, &meta, NULL, series_set_of(&arena, &s, 1)));
         CHECK_U64(meta.stats.samples, 350);
-        CHECK_U64(meta.stats.chunks, 4);        /* as it was, 120 + 30, as it was */
+        CHECK_U64(meta.stats.chunks, 4); /* as it was, 120 + 30, as it was */
         char name[ULID_TEXT_BYTES + 1];
         ulid_print(meta.ulid, name);
         char *path = path_join(dir, name);
@@ -272,7 +293,7 @@ TEST(block, merges_overlapping_chunks_and_copies_the_others)
         CHECK_OK(series_decode(&got, 145, 155, &out));
         CHECK_U64(out.n, 11);
         for (size_t i = 0; i < out.n; i++)
-                CHECK_F64(out.v[i], 1);         /* the first one wins */
+                CHECK_F64(out.v[i], 1); /* the first one wins */
         samples_done(&out);
         arena_done(&scratch);
         block_unref(b);
@@ -302,11 +323,13 @@ TEST(block, hides_what_was_deleted_and_rewrites_without_it)
         CHECK_OK(block_open(block_get_dir(b), &again));
         struct block *both[] = {b, again};
         for (int i = 0; i < 2; i++) {
-                char *got = dump(block_storage(both[i]), TIME_MS_MIN, TIME_MS_MAX, mm, 1), *want = dump(st, 1000 + 15000 * 210, TIME_MS_MAX, mm, 1);
+                char *got = dump(block_storage(both[i]), TIME_MS_MIN, TIME_MS_MAX, mm, 1),
+                     *want = dump(st, 1000 + 15000 * 210, TIME_MS_MAX, mm, 1);
                 CHECK_STR(str_from(got), want);
                 free(got);
                 free(want);
-                check_same(st, block_storage(both[i]), TIME_MS_MIN, TIME_MS_MAX, (const struct matcher *const *)&other, 1);
+                check_same(st, block_storage(both[i]), TIME_MS_MIN, TIME_MS_MAX, (const struct matcher *const *)&other,
+                           1);
         }
         /* A querier from before sees what it saw. */
         struct series_set *set;
@@ -465,7 +488,8 @@ static void read_all(const char *dir, bool *ret_failed)
         struct matcher *m;
         StrVec v = VEC_INIT;
         CHECK_OK(matcher_new(MATCH_RE, STR("inst"), STR("host.*[1-5]"), &m));
-        error_ignore(querier_label_values(q, STR("mod"), (const struct matcher *const *)&m, 1, 0, &v), "damaged on purpose");
+        error_ignore(querier_label_values(q, STR("mod"), (const struct matcher *const *)&m, 1, 0, &v),
+                     "damaged on purpose");
         matcher_free(m);
         vec_done(&v);
         querier_close(q);
@@ -527,12 +551,15 @@ TEST(block, refuses_series_out_of_order)
         size_t n;
         CHECK_OK(samples_encode(&t, &v, 1, &arena, &c, &n));
         Label a = {STR("a"), STR("1")}, b = {STR("a"), STR("0")};
-        struct series s[] = {{.labels = {&a, 1}, .chunks = c, .n_chunks = 1}, {.labels = {&b, 1}, .chunks = c, .n_chunks = 1}};
+        struct series s[] = {{.labels = {&a, 1}, .chunks = c, .n_chunks = 1},
+                             {.labels = {&b, 1}, .chunks = c, .n_chunks = 1}};
         struct block_meta meta = new_meta(0, 10);
         const char *dir = test_dir();
-        CHECK_ERROR(block_write(dir, &meta, NULL, series_set_of(&arena, s, 2)), "series {a=\"0\"}: series out of order: {a=\"0\"}");
+        CHECK_ERROR(block_write(dir, &meta, NULL, series_set_of(&arena, s, 2)),
+                    "series {a=\"0\"}: series out of order: {a=\"0\"}");
         bool cancel = true;
-        CHECK_ERROR(block_write(dir, &meta, &(struct block_write_opts){.cancel = &cancel}, series_set_of(&arena, s, 1)), "cancelled");
+        CHECK_ERROR(block_write(dir, &meta, &(struct block_write_opts){.cancel = &cancel}, series_set_of(&arena, s, 1)),
+                    "cancelled");
         PathVec names = VEC_INIT;
         CHECK_OK(dir_list(dir, &names));
         CHECK_U64(names.n, 0);

@@ -10,10 +10,10 @@
 
 struct chunk_file {
         struct file_map map;
-        uint64_t *seen;                 /* a bit for each 8 bytes: the chunk that begins there has a right checksum */
+        uint64_t *seen; /* a bit for each 8 bytes: the chunk that begins there has a right checksum */
 };
 struct chunk_files {
-        char *dir;                      /* NULL: bytes in memory */
+        char *dir; /* NULL: bytes in memory */
         VEC(struct chunk_file) files;
         uint64_t bytes;
 };
@@ -40,7 +40,7 @@ static struct error *open_file(struct chunk_files *f, const char *name)
 {
         uint64_t number = 0;
         if (!str_to_u64(str_from(name), &number))
-                return NULL;            /* not ours */
+                return NULL; /* not ours */
         char *path = path_join(f->dir, name);
         struct file_map map = {0};
         struct error *e = NULL;
@@ -114,8 +114,8 @@ uint64_t chunk_files_bytes(const struct chunk_files *f)
 
 static struct error *damaged(const struct chunk_files *f, uint64_t ref, const char *what)
 {
-        return error_new(ERROR_CORRUPT, "%s/%06" PRIu64 ": chunk at %" PRIu32 ": %s", f->dir ? f->dir : "chunks", (ref >> 32) + 1,
-                         (uint32_t)ref, what);
+        return error_new(ERROR_CORRUPT, "%s/%06" PRIu64 ": chunk at %" PRIu32 ": %s", f->dir ? f->dir : "chunks",
+                         (ref >> 32) + 1, (uint32_t)ref, what);
 }
 
 struct error *chunk_files_get(struct chunk_files *f, uint64_t ref, struct chunk *ret)

@@ -10,7 +10,7 @@ struct chunk_writer {
         const struct disk *disk;
         char *dir;
         uint64_t file_bytes;
-        uint32_t file;                  /* number of the open one; 0: none yet */
+        uint32_t file; /* number of the open one; 0: none yet */
         struct out out;
 };
 
@@ -20,7 +20,8 @@ struct error *chunk_writer_new(const struct disk *disk, const char *dir, uint64_
         if (e)
                 return e;
         struct chunk_writer *w = mem_new(struct chunk_writer);
-        *w = (struct chunk_writer){.disk = disk, .dir = mem_strdup(dir), .file_bytes = file_bytes ? file_bytes : CHUNK_FILE_BYTES};
+        *w = (struct chunk_writer){
+                .disk = disk, .dir = mem_strdup(dir), .file_bytes = file_bytes ? file_bytes : CHUNK_FILE_BYTES};
         /* A place in a file has 32 bits. */
         w->file_bytes = MIN(w->file_bytes, (uint64_t)UINT32_MAX);
         *ret = w;

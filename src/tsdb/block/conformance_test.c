@@ -15,7 +15,7 @@ struct counts {
 static double number_of(Str s)
 {
         char *text = str_dup(s);
-        double v = strtod(text, NULL);      /* staleness markers are written as NaN here */
+        double v = strtod(text, NULL); /* staleness markers are written as NaN here */
         free(text);
         return v;
 }
@@ -85,7 +85,8 @@ static void check_series(struct block *b, const struct json *j, struct arena *a,
 
 static void check_line(struct block *b, const struct json *j, struct arena *a, struct counts *c)
 {
-        const struct json *toc = json_get(j, STR("toc")), *symbols = json_get(j, STR("symbols")), *stone = json_get(j, STR("tombstone"));
+        const struct json *toc = json_get(j, STR("toc")), *symbols = json_get(j, STR("symbols")),
+                          *stone = json_get(j, STR("tombstone"));
         if (toc) {
                 const struct index_toc *got = index_get_toc(b->index);
                 CHECK_I64((int64_t)got->symbols, json_i64(json_get(toc, STR("symbols"))));
@@ -104,7 +105,8 @@ static void check_line(struct block *b, const struct json *j, struct arena *a, s
                 const struct interval *d = tombstones_get(&b->stones->t, (uint64_t)json_i64(json_at(stone, 0)), &n);
                 bool has = false;
                 for (size_t i = 0; i < n; i++)
-                        has |= d[i].mint_ms == json_i64(json_at(stone, 1)) && d[i].maxt_ms == json_i64(json_at(stone, 2));
+                        has |= d[i].mint_ms == json_i64(json_at(stone, 1)) &&
+                               d[i].maxt_ms == json_i64(json_at(stone, 2));
                 CHECK(has);
                 c->tombstones++;
         } else if (json_get(j, STR("postings"))) {
@@ -167,7 +169,8 @@ TEST(block_conformance, reads_blocks_of_the_original)
         }
         path_vec_done(&sets);
         free(root);
-        CHECK(c.blocks >= 12 && c.series > 100 && c.float_chunks > 100 && c.histogram_chunks > 10 && c.postings > 100 && c.tombstones > 3);
+        CHECK(c.blocks >= 12 && c.series > 100 && c.float_chunks > 100 && c.histogram_chunks > 10 && c.postings > 100 &&
+              c.tombstones > 3);
 }
 
 TEST(block_conformance, a_torn_index_is_refused_and_stays)
@@ -221,7 +224,8 @@ TEST(block_conformance, reads_version_1)
                 for (size_t i = 0; i < s.labels.n && i < 16; i++)
                         CHECK_OK(matcher_new(MATCH_EQ, s.labels.v[i].name, s.labels.v[i].value, &m[i]));
                 struct index_selection sel;
-                CHECK_OK(index_select(b->index, (const struct matcher *const *)m, MIN(s.labels.n, (size_t)16), &arena, &sel));
+                CHECK_OK(index_select(b->index, (const struct matcher *const *)m, MIN(s.labels.n, (size_t)16), &arena,
+                                      &sel));
                 CHECK(sel.n >= 1);
                 for (size_t i = 0; i < s.labels.n && i < 16; i++)
                         matcher_free(m[i]);

@@ -17,7 +17,8 @@ bool block_is_tmp_dir(Str name)
 {
         static const char *const suffixes[] = {BLOCK_TMP_CREATION, BLOCK_TMP_DELETION, BLOCK_TMP_LEGACY};
         for (size_t i = 0; i < ARRAY_LEN(suffixes); i++)
-                if (str_has_suffix(name, str_from(suffixes[i])) && is_ulid(str_trim_suffix(name, str_from(suffixes[i]))))
+                if (str_has_suffix(name, str_from(suffixes[i])) &&
+                    is_ulid(str_trim_suffix(name, str_from(suffixes[i]))))
                         return true;
         return false;
 }

@@ -65,8 +65,12 @@ static void put_stats(struct buf *b, const struct block_stats *s)
                 const char *key;
                 uint64_t v;
         } rows[] = {
-                {"numSamples", s->samples}, {"numFloatSamples", s->float_samples}, {"numHistogramSamples", s->histogram_samples},
-                {"numSeries", s->series},   {"numChunks", s->chunks},              {"numTombstones", s->tombstones},
+                {"numSamples", s->samples},
+                {"numFloatSamples", s->float_samples},
+                {"numHistogramSamples", s->histogram_samples},
+                {"numSeries", s->series},
+                {"numChunks", s->chunks},
+                {"numTombstones", s->tombstones},
         };
         bool first = true;
         buf_putc(b, '{');
@@ -209,7 +213,8 @@ void block_meta_merge(Ulid ulid, const struct block_meta *const *metas, size_t n
                 for (size_t k = 0; k < s->sources.n; k++)
                         vec_push(&m.sources, s->sources.p[k]);
                 vec_push(&m.parents, (struct block_desc){s->ulid, s->mint_ms, s->maxt_ms});
-                /* Partial views of a head stay such when merged; out-of-order data does so only among its like.  Upstream: CompactBlockMetas */
+                /* Partial views of a head stay such when merged; out-of-order data does so only among its like.
+                 * Upstream: CompactBlockMetas */
                 m.hints |= s->hints & (BLOCK_HINT_SELECTED_SERIES | BLOCK_HINT_STALE_SERIES);
                 in_all &= s->hints;
         }

@@ -35,7 +35,8 @@ static struct error *get_u64(const struct json *o, const char *key, uint64_t *re
                 return e;
         *ret = 0;
         if (j && j->type == JSON_NUMBER && !str_to_u64(j->text, ret))
-                return error_new(ERROR_CORRUPT, "%s: " STR_FMT " is no unsigned integer of 64 bits", key, STR_ARG(j->text));
+                return error_new(ERROR_CORRUPT, "%s: " STR_FMT " is no unsigned integer of 64 bits", key,
+                                 STR_ARG(j->text));
         return NULL;
 }
 
@@ -53,8 +54,12 @@ static struct error *get_stats(const struct json *o, struct block_stats *s)
                 const char *key;
                 uint64_t *to;
         } rows[] = {
-                {"numSamples", &s->samples}, {"numFloatSamples", &s->float_samples}, {"numHistogramSamples", &s->histogram_samples},
-                {"numSeries", &s->series},   {"numChunks", &s->chunks},              {"numTombstones", &s->tombstones},
+                {"numSamples", &s->samples},
+                {"numFloatSamples", &s->float_samples},
+                {"numHistogramSamples", &s->histogram_samples},
+                {"numSeries", &s->series},
+                {"numChunks", &s->chunks},
+                {"numTombstones", &s->tombstones},
         };
         for (size_t i = 0; !e && i < ARRAY_LEN(rows); i++)
                 e = get_u64(o, rows[i].key, rows[i].to);
@@ -66,7 +71,8 @@ static struct error *get_hints(const struct json *a, struct block_meta *m)
         struct error *e = want_type(a, "hints", JSON_ARRAY);
         if (e)
                 return e;
-        JSON_EACH (h, a) {
+        JSON_EACH(h, a)
+        {
                 if (h->value.type != JSON_STRING)
                         return error_new(ERROR_CORRUPT, "hints: not a string");
                 Str s = h->value.text;
@@ -99,14 +105,16 @@ static struct error *get_compaction(const struct json *o, struct block_meta *m)
                 e = want_type(parents, "parents", JSON_ARRAY);
         if (e)
                 return e;
-        JSON_EACH (s, sources) {
+        JSON_EACH(s, sources)
+        {
                 Ulid u;
                 e = get_ulid(&s->value, "sources", &u);
                 if (e)
                         return e;
                 vec_push(&m->sources, u);
         }
-        JSON_EACH (p, parents) {
+        JSON_EACH(p, parents)
+        {
                 struct block_desc d;
                 e = get_ulid(json_get(&p->value, STR("ulid")), "parents", &d.ulid);
                 if (!e)
@@ -127,7 +135,8 @@ static char *get_extra(const struct json *root)
 {
         static const char *const ours[] = {"ulid", "minTime", "maxTime", "stats", "compaction", "version"};
         struct buf b = BUF_INIT(META_MAX_BYTES);
-        JSON_EACH (m, root) {
+        JSON_EACH(m, root)
+        {
                 bool known = false;
                 for (size_t i = 0; i < ARRAY_LEN(ours); i++)
                         known |= str_eq(m->key, str_from(ours[i]));
@@ -218,7 +227,8 @@ struct error *block_meta_read(const char *dir, struct block_meta *ret)
                 return e;
         if (version != 1) {
                 block_meta_done(&m);
-                return error_new(ERROR_CORRUPT, "%s/" BLOCK_META_FILE ": unexpected meta file version %" PRId64, dir, version);
+                return error_new(ERROR_CORRUPT, "%s/" BLOCK_META_FILE ": unexpected meta file version %" PRId64, dir,
+                                 version);
         }
         *ret = m;
         return NULL;

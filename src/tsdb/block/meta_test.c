@@ -21,15 +21,23 @@ static void check_round_trip(const char *text)
 
 TEST(block_meta, prints_as_go_does)
 {
-        check_round_trip("{\n\t\"ulid\": \"" A "\",\n\t\"minTime\": -5,\n\t\"maxTime\": 10,\n\t\"stats\": {},\n\t\"compaction\": {\n\t\t\"level\": 1\n\t},\n"
+        check_round_trip("{\n\t\"ulid\": \"" A "\",\n\t\"minTime\": -5,\n\t\"maxTime\": 10,\n\t\"stats\": "
+                                               "{},\n\t\"compaction\": {\n\t\t\"level\": 1\n\t},\n"
                          "\t\"version\": 1\n}");
-        check_round_trip("{\n\t\"ulid\": \"" A "\",\n\t\"minTime\": 0,\n\t\"maxTime\": 10,\n\t\"stats\": {\n\t\t\"numSamples\": 3,\n"
-                         "\t\t\"numFloatSamples\": 2,\n\t\t\"numHistogramSamples\": 1,\n\t\t\"numSeries\": 4,\n\t\t\"numChunks\": 5,\n"
-                         "\t\t\"numTombstones\": 6\n\t},\n\t\"compaction\": {\n\t\t\"level\": 2,\n\t\t\"sources\": [\n\t\t\t\"" A "\"\n\t\t],\n"
-                         "\t\t\"deletable\": true,\n\t\t\"parents\": [\n\t\t\t{\n\t\t\t\t\"ulid\": \"" A "\",\n\t\t\t\t\"minTime\": 1,\n"
-                         "\t\t\t\t\"maxTime\": 2\n\t\t\t}\n\t\t],\n\t\t\"failed\": true,\n\t\t\"hints\": [\n\t\t\t\"a-new-one\",\n"
-                         "\t\t\t\"from-out-of-order\"\n\t\t]\n\t},\n\t\"version\": 1,\n\t\"thanos\": {\n\t\t\"labels\": {\n\t\t\t\"a\": \"b\"\n\t\t}\n\t},\n"
-                         "\t\"more\": [1,  2]\n}");
+        check_round_trip(
+                "{\n\t\"ulid\": \"" A
+                "\",\n\t\"minTime\": 0,\n\t\"maxTime\": 10,\n\t\"stats\": {\n\t\t\"numSamples\": 3,\n"
+                "\t\t\"numFloatSamples\": 2,\n\t\t\"numHistogramSamples\": 1,\n\t\t\"numSeries\": "
+                "4,\n\t\t\"numChunks\": 5,\n"
+                "\t\t\"numTombstones\": 6\n\t},\n\t\"compaction\": {\n\t\t\"level\": 2,\n\t\t\"sources\": [\n\t\t\t\"" A
+                "\"\n\t\t],\n"
+                "\t\t\"deletable\": true,\n\t\t\"parents\": [\n\t\t\t{\n\t\t\t\t\"ulid\": \"" A
+                "\",\n\t\t\t\t\"minTime\": 1,\n"
+                "\t\t\t\t\"maxTime\": 2\n\t\t\t}\n\t\t],\n\t\t\"failed\": true,\n\t\t\"hints\": "
+                "[\n\t\t\t\"a-new-one\",\n"
+                "\t\t\t\"from-out-of-order\"\n\t\t]\n\t},\n\t\"version\": 1,\n\t\"thanos\": {\n\t\t\"labels\": "
+                "{\n\t\t\t\"a\": \"b\"\n\t\t}\n\t},\n"
+                "\t\"more\": [1,  2]\n}");
 }
 
 static void check_refused(const char *text, const char *want)

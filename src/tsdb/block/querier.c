@@ -16,10 +16,10 @@ struct block_querier {
 struct found {
         Labels labels;
         struct index_chunk *chunks;
-        size_t n, wanted;               /* chunks; wanted 0: there is none */
+        size_t n, wanted; /* chunks; wanted 0: there is none */
         const struct interval *deleted;
         size_t n_deleted;
-        size_t at;                      /* of the list */
+        size_t at; /* of the list */
 };
 
 struct block_set {
@@ -28,14 +28,14 @@ struct block_set {
         const struct tombstones *stones;
         TimeMs mint_ms, maxt_ms;
         struct arena *arena;
-        struct arena *scratch;          /* NULL, or: what is given lives there until the next call */
-        struct postings list;           /* p == NULL: refs */
+        struct arena *scratch; /* NULL, or: what is given lives there until the next call */
+        struct postings list;  /* p == NULL: refs */
         const uint32_t *refs;
         size_t n, at;
         const struct matcher **rest;
         size_t n_rest;
         bool labels_only;
-        struct found ahead;             /* found, not given yet; never with scratch */
+        struct found ahead; /* found, not given yet; never with scratch */
         struct index_near near;
 };
 
@@ -54,7 +54,8 @@ static bool is_wanted(const struct block_set *s, const struct index_chunk *c, co
         return c->mint_ms <= s->maxt_ms && c->maxt_ms >= s->mint_ms && !intervals_cover(d, n_d, c->mint_ms, c->maxt_ms);
 }
 
-/* What the index says of the next series that has what was asked for. Where its chunks lie nothing is in the cache: they are fetched ahead. */
+/* What the index says of the next series that has what was asked for. Where its chunks lie nothing is in the cache:
+ * they are fetched ahead. */
 static struct error *find_next(struct block_set *s, struct found *f)
 {
         struct arena *arena = s->scratch ? s->scratch : s->arena;
@@ -81,7 +82,7 @@ static struct error *find_next(struct block_set *s, struct found *f)
                                 chunk_files_prefetch(s->block->chunks, f->chunks[i].ref);
                 }
                 if (f->wanted) {
-                        s->near.turn++;         /* its chunks stay while the one after it is looked for */
+                        s->near.turn++; /* its chunks stay while the one after it is looked for */
                         return NULL;
                 }
         }
@@ -152,8 +153,8 @@ static struct block_set *block_set_new(struct block *b, struct arena *arena)
         return s;
 }
 
-static struct error *select_series(struct querier *base, const struct select_hints *h, const struct matcher *const *m, size_t n_m,
-                                   struct series_set **ret)
+static struct error *select_series(struct querier *base, const struct select_hints *h, const struct matcher *const *m,
+                                   size_t n_m, struct series_set **ret)
 {
         struct block_querier *q = CONTAINER_OF(base, struct block_querier, base);
         struct block_set *s = block_set_new(q->block, q->arena);
@@ -192,7 +193,8 @@ static void sort(StrVec *v)
 }
 
 /* Calls fn with the labels of each series that matches. */
-static struct error *each_labels(struct block_querier *q, const struct matcher *const *m, size_t n_m, void (*fn)(void *ctx, Labels ls), void *ctx)
+static struct error *each_labels(struct block_querier *q, const struct matcher *const *m, size_t n_m,
+                                 void (*fn)(void *ctx, Labels ls), void *ctx)
 {
         struct index_selection sel;
         struct arena scratch;
@@ -215,7 +217,7 @@ static struct error *each_labels(struct block_querier *q, const struct matcher *
 
 struct collect {
         struct map seen;
-        Str name;                       /* whose values are collected; empty: names are */
+        Str name; /* whose values are collected; empty: names are */
         Str last;
         StrVec *to;
 };
@@ -243,7 +245,8 @@ static void collect_values(void *ctx, Labels ls)
         c->last = v;
 }
 
-static struct error *label_names(struct querier *base, const struct matcher *const *m, size_t n_m, size_t limit, StrVec *ret)
+static struct error *label_names(struct querier *base, const struct matcher *const *m, size_t n_m, size_t limit,
+                                 StrVec *ret)
 {
         struct block_querier *q = CONTAINER_OF(base, struct block_querier, base);
         struct error *e = NULL;
@@ -260,7 +263,8 @@ static struct error *label_names(struct querier *base, const struct matcher *con
         return in_block(q->block, e);
 }
 
-static struct error *label_values(struct querier *base, Str name, const struct matcher *const *m, size_t n_m, size_t limit, StrVec *ret)
+static struct error *label_values(struct querier *base, Str name, const struct matcher *const *m, size_t n_m,
+                                  size_t limit, StrVec *ret)
 {
         struct block_querier *q = CONTAINER_OF(base, struct block_querier, base);
         struct error *e = NULL;
@@ -291,12 +295,18 @@ static void close_querier(struct querier *base)
 
 struct error *block_querier(struct block *b, TimeMs mint_ms, TimeMs maxt_ms, struct arena *arena, struct querier **ret)
 {
-        static const struct querier_ops ops = {
-                .select = select_series, .label_names = label_names, .label_values = label_values, .close = close_querier};
+        static const struct querier_ops ops = {.select = select_series,
+                                               .label_names = label_names,
+                                               .label_values = label_values,
+                                               .close = close_querier};
         struct block_querier *q = arena_try_alloc(arena, sizeof *q);
         if (!q)
                 return over_budget(arena);
-        *q = (struct block_querier){.base.ops = &ops, .block = block_ref(b), .stones = block_stones_ref(b), .mint_ms = mint_ms, .maxt_ms = maxt_ms,
+        *q = (struct block_querier){.base.ops = &ops,
+                                    .block = block_ref(b),
+                                    .stones = block_stones_ref(b),
+                                    .mint_ms = mint_ms,
+                                    .maxt_ms = maxt_ms,
                                     .arena = arena};
         *ret = &q->base;
         return NULL;
@@ -312,7 +322,7 @@ struct error *block_scan(struct block *b, struct arena *arena, struct arena *scr
                 return in_block(b, error_wrap(e, "index"));
         s->n = s->list.n;
         s->scratch = scratch;
-        s->stones = &b->stones->t;      /* the caller keeps deletions away: both are the compaction lock's */
+        s->stones = &b->stones->t; /* the caller keeps deletions away: both are the compaction lock's */
         *ret = &s->base;
         return NULL;
 }

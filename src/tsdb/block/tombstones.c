@@ -54,7 +54,7 @@ const struct interval *tombstones_get(const struct tombstones *t, uint64_t ref, 
         return t->series.p[i].intervals.p;
 }
 
-static bool is_before(TimeMs end, TimeMs begin)         /* with a gap of at least one millisecond */
+static bool is_before(TimeMs end, TimeMs begin) /* with a gap of at least one millisecond */
 {
         return end < begin && begin - 1 != end;
 }
@@ -168,7 +168,8 @@ struct error *tombstones_write(const char *dir, const struct tombstones *t)
         struct buf b = BUF_INIT(TOMBSTONES_MAX_BYTES);
         tombstones_print(&b, t);
         char *path = path_join(dir, TOMBSTONES_FILE);
-        struct error *e = buf_is_over(&b) ? error_new(ERROR_LIMIT, "%s: too many deletions", path) : file_replace(path, buf_str(&b));
+        struct error *e = buf_is_over(&b) ? error_new(ERROR_LIMIT, "%s: too many deletions", path)
+                                          : file_replace(path, buf_str(&b));
         free(path);
         buf_done(&b);
         return e;

@@ -23,7 +23,8 @@ static void check_add(const struct interval *in, size_t n, const char *want)
         tombstones_done(&t);
         tombstones_done(&again);
 }
-#define ADD(want, ...) check_add((const struct interval[]){__VA_ARGS__}, ARRAY_LEN(((const struct interval[]){__VA_ARGS__})), want)
+#define ADD(want, ...)                                                                                                 \
+        check_add((const struct interval[]){__VA_ARGS__}, ARRAY_LEN(((const struct interval[]){__VA_ARGS__})), want)
 
 TEST(tombstones, joins_what_touches)
 {

@@ -19,15 +19,16 @@ struct block_writer {
         struct chunk_writer *chunks;
         struct index_writer *index;
         struct block_stats stats;
-        struct arena scratch;           /* of one series */
+        struct arena scratch; /* of one series */
         struct samples samples;
-        ChunkVec out;                   /* of one series */
+        ChunkVec out; /* of one series */
         IndexChunkVec refs;
 };
 
 static bool chunk_same(const struct chunk *a, const struct chunk *b)
 {
-        return a->mint_ms == b->mint_ms && a->maxt_ms == b->maxt_ms && a->encoding == b->encoding && str_eq(a->data, b->data);
+        return a->mint_ms == b->mint_ms && a->maxt_ms == b->maxt_ms && a->encoding == b->encoding &&
+               str_eq(a->data, b->data);
 }
 
 static bool is_gone(const struct block_writer *w, const struct series *s, const struct chunk *c)
@@ -131,7 +132,8 @@ static struct error *add_all(struct block_writer *w, struct series_set *set, con
         }
 }
 
-static struct error *write_files(struct block_writer *w, const char *tmp, const char *chunks_dir, const struct block_write_opts *opts, struct series_set *set)
+static struct error *write_files(struct block_writer *w, const char *tmp, const char *chunks_dir,
+                                 const struct block_write_opts *opts, struct series_set *set)
 {
         char *index_path = path_join(tmp, "index");
         struct error *e = chunk_writer_new(opts->disk, chunks_dir, opts->segment_bytes, &w->chunks);
@@ -147,7 +149,8 @@ static struct error *write_files(struct block_writer *w, const char *tmp, const 
         return e;
 }
 
-struct error *block_write(const char *parent_dir, struct block_meta *meta, const struct block_write_opts *opts, struct series_set *set)
+struct error *block_write(const char *parent_dir, struct block_meta *meta, const struct block_write_opts *opts,
+                          struct series_set *set)
 {
         static const struct block_write_opts no_opts;
         if (!opts)

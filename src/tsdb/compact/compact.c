@@ -6,7 +6,8 @@
 
 #define SCRATCH_BYTES ((size_t)2 << 30)
 
-static struct error *merge(const char *dir, struct block *const *blocks, size_t n, const struct block_write_opts *opts, struct block_meta *meta)
+static struct error *merge(const char *dir, struct block *const *blocks, size_t n, const struct block_write_opts *opts,
+                           struct block_meta *meta)
 {
         struct arena arena, *scratch = mem_alloc((n + 1) * sizeof *scratch);
         struct series_set **sets = mem_zalloc(n * sizeof(struct series_set *)), *all;
@@ -29,7 +30,8 @@ static struct error *merge(const char *dir, struct block *const *blocks, size_t 
 }
 
 /* After the merge: what its outcome means for the sources. */
-static struct error *settle(struct error *take_e, struct block *const *blocks, size_t n, const struct block_meta *meta, Ulid *ret_ulid, bool *ret_written)
+static struct error *settle(struct error *take_e, struct block *const *blocks, size_t n, const struct block_meta *meta,
+                            Ulid *ret_ulid, bool *ret_written)
 {
         struct error *e = take_e;
         if (e) {
@@ -37,7 +39,8 @@ static struct error *settle(struct error *take_e, struct block *const *blocks, s
                 for (size_t i = 0; i < n && !cancelled; i++) {
                         struct error *f = block_set_compaction_failed(blocks[i]);
                         if (f)
-                                e = error_join(e, error_wrap(f, "setting compaction failed for block: %s", block_get_dir(blocks[i])));
+                                e = error_join(e, error_wrap(f, "setting compaction failed for block: %s",
+                                                             block_get_dir(blocks[i])));
                 }
                 return e;
         }
@@ -48,7 +51,8 @@ static struct error *settle(struct error *take_e, struct block *const *blocks, s
         return e;
 }
 
-struct error *compact_blocks(const char *dir, struct block *const *blocks, size_t n, const struct block_write_opts *opts, Ulid *ret_ulid, bool *ret_written)
+struct error *compact_blocks(const char *dir, struct block *const *blocks, size_t n,
+                             const struct block_write_opts *opts, Ulid *ret_ulid, bool *ret_written)
 {
         const struct block_meta **metas = mem_alloc(n * sizeof *metas);
         for (size_t i = 0; i < n; i++)
@@ -61,10 +65,15 @@ struct error *compact_blocks(const char *dir, struct block *const *blocks, size_
         return e;
 }
 
-struct error *compact_tombstones(const char *dir, struct block *b, const struct block_write_opts *opts, Ulid *ret_ulid, bool *ret_written)
+struct error *compact_tombstones(const char *dir, struct block *b, const struct block_write_opts *opts, Ulid *ret_ulid,
+                                 bool *ret_written)
 {
         const struct block_meta *old = block_get_meta(b);
-        struct block_meta meta = {.ulid = ulid_new(time_now_ms()), .mint_ms = old->mint_ms, .maxt_ms = old->maxt_ms, .level = 1, .hints = old->hints};
+        struct block_meta meta = {.ulid = ulid_new(time_now_ms()),
+                                  .mint_ms = old->mint_ms,
+                                  .maxt_ms = old->maxt_ms,
+                                  .level = 1,
+                                  .hints = old->hints};
         vec_push(&meta.sources, meta.ulid);
         vec_push(&meta.parents, (struct block_desc){old->ulid, old->mint_ms, old->maxt_ms});
         struct error *e = settle(merge(dir, &b, 1, opts, &meta), &b, 1, &meta, ret_ulid, ret_written);

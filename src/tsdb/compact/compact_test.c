@@ -9,8 +9,8 @@
 #include "storage/decode.h"
 #include "storage/memory.h"
 #include "storage/merge.h"
-#include "tsdb/index/index.h"
 #include "tsdb/compact/plan.h"
+#include "tsdb/index/index.h"
 
 TEST(compact_ranges, grow_by_three)
 {
@@ -23,7 +23,8 @@ TEST(compact_ranges, grow_by_three)
         CHECK_U64(compact_ranges(INT64_MAX / 2, INT64_MAX, r), 1);
 }
 
-/* Blocks as "mint-maxt", f failed, o stale; t<n>/<m>: n tombstones of m series. Plans over 20, 60, 180, 540 (or as said). */
+/* Blocks as "mint-maxt", f failed, o stale; t<n>/<m>: n tombstones of m series. Plans over 20, 60, 180, 540 (or as
+ * said). */
 static void check_plan(const char *blocks, const char *want)
 {
         struct block_meta m[32];
@@ -62,10 +63,10 @@ TEST(compact_plan, full_ranges)
 {
         check_plan("", "");
         check_plan("0-20", "");
-        check_plan("0-20 20-40 40-60", "");                             /* the newest one is left alone */
+        check_plan("0-20 20-40 40-60", ""); /* the newest one is left alone */
         check_plan("0-20 20-40 40-60 60-80", "0-20 20-40 40-60");
-        check_plan("60-80 40-60 20-40 0-20", "0-20 20-40 40-60");       /* in any order */
-        check_plan("0-20 20-40 60-80 80-100", "0-20 20-40");            /* a gap that nothing will fill */
+        check_plan("60-80 40-60 20-40 0-20", "0-20 20-40 40-60"); /* in any order */
+        check_plan("0-20 20-40 60-80 80-100", "0-20 20-40");      /* a gap that nothing will fill */
         check_plan("0-60 60-80 80-100 100-120 120-140", "60-80 80-100 100-120");
         check_plan("0-60 60-120 120-180 180-200 200-220", "0-60 60-120 120-180");
         check_plan("-60--40 -40--20 -20-0 0-20", "-60--40 -40--20 -20-0");
@@ -85,15 +86,15 @@ TEST(compact_plan, tombstones)
         check_plan("0-540t10/10 540-560", "0-540");
         check_plan("0-540t1/100 540-560", "");
         check_plan("0-540t6/100 540-560", "0-540");
-        check_plan("0-20t6/100 20-40", "");                             /* too small */
-        check_plan("0-20t100/100 20-40", "0-20");                       /* all of it */
-        check_plan("0-540t10/10", "");                                  /* the newest */
+        check_plan("0-20t6/100 20-40", "");       /* too small */
+        check_plan("0-20t100/100 20-40", "0-20"); /* all of it */
+        check_plan("0-540t10/10", "");            /* the newest */
 }
 
 TEST(compact_plan, failed_blocks_and_classes)
 {
         check_plan("0-20 20-40f 40-60 60-80", "");
-        check_plan("0-20o 10-40 40-60", "");                            /* classes are not merged with each other */
+        check_plan("0-20o 10-40 40-60", ""); /* classes are not merged with each other */
         check_plan("0-20o 10-40o 40-60", "0-20 10-40");
 }
 
@@ -107,13 +108,16 @@ TEST(compact_plan, splits_as_upstreams_table)
         CHECK_OK(file_read(path, 1 << 24, &text, &n_text));
         CHECK_OK(json_parse((Str){text, n_text}, &a, &root));
         int seen = 0;
-        JSON_EACH (c, json_get(root, STR("TestSplitByRange"))) {
-                const struct json *ranges = json_get(&c->value, STR("ranges")), *want = json_get(&c->value, STR("output"));
+        JSON_EACH(c, json_get(root, STR("TestSplitByRange")))
+        {
+                const struct json *ranges = json_get(&c->value, STR("ranges")),
+                                  *want = json_get(&c->value, STR("output"));
                 struct block_meta *m = arena_array(&a, struct block_meta, ranges->n);
                 const struct block_meta **p = arena_array(&a, const struct block_meta *, ranges->n);
                 size_t *order = arena_array(&a, size_t, ranges->n);
                 for (size_t i = 0; i < ranges->n; i++) {
-                        m[i] = (struct block_meta){.mint_ms = json_i64(json_at(json_at(ranges, i), 0)), .maxt_ms = json_i64(json_at(json_at(ranges, i), 1))};
+                        m[i] = (struct block_meta){.mint_ms = json_i64(json_at(json_at(ranges, i), 0)),
+                                                   .maxt_ms = json_i64(json_at(json_at(ranges, i), 1))};
                         p[i] = &m[i];
                         order[i] = i;
                 }
@@ -133,14 +137,16 @@ TEST(compact_plan, splits_as_upstreams_table)
         }
         CHECK(seen >= 9);
         seen = 0;
-        JSON_EACH (c, json_get(root, STR("TestRangeWithFailedCompactionWontGetSelected"))) {
+        JSON_EACH(c, json_get(root, STR("TestRangeWithFailedCompactionWontGetSelected")))
+        {
                 const struct json *metas = json_get(&c->value, STR("metas"));
                 struct block_meta *m = arena_array(&a, struct block_meta, metas->n);
                 const struct block_meta **p = arena_array(&a, const struct block_meta *, metas->n);
                 for (size_t i = 0; i < metas->n; i++) {
                         const struct json *j = json_get(json_at(metas, i), STR("meta"));
-                        m[i] = (struct block_meta){
-                                .mint_ms = json_i64(json_get(j, STR("MinTime"))), .maxt_ms = json_i64(json_get(j, STR("MaxTime"))), .failed = i == 1};
+                        m[i] = (struct block_meta){.mint_ms = json_i64(json_get(j, STR("MinTime"))),
+                                                   .maxt_ms = json_i64(json_get(j, STR("MaxTime"))),
+                                                   .failed = i == 1};
                         p[i] = &m[i];
                 }
                 static const int64_t ranges[] = {20, 60, 240, 720, 2160};
@@ -318,7 +324,8 @@ TEST(compact, failure_marks_the_sources_but_cancelling_does_not)
         Ulid u;
         bool written, cancel = true;
         struct block_meta meta;
-        CHECK_ERROR(compact_blocks(dir, b, 2, &(struct block_write_opts){.cancel = &cancel}, &u, &written), "cancelled");
+        CHECK_ERROR(compact_blocks(dir, b, 2, &(struct block_write_opts){.cancel = &cancel}, &u, &written),
+                    "cancelled");
         CHECK_OK(block_meta_read(block_get_dir(b[0]), &meta));
         CHECK(!meta.failed);
         block_meta_done(&meta);
@@ -377,7 +384,8 @@ TEST(compact, rewrites_blocks_of_the_original)
                         copy = open_ulid(again_dir, u);
                         if (!block_tombstones(b)) {
                                 CHECK_U64(block_get_meta(copy)->stats.samples, block_get_meta(b)->stats.samples);
-                                CHECK_U64(block_get_meta(copy)->stats.histogram_samples, block_get_meta(b)->stats.histogram_samples);
+                                CHECK_U64(block_get_meta(copy)->stats.histogram_samples,
+                                          block_get_meta(b)->stats.histogram_samples);
                                 CHECK_U64(block_get_meta(copy)->stats.chunks, block_get_meta(b)->stats.chunks);
                                 CHECK(index_bytes(block_get_index(copy)) <= index_bytes(block_get_index(b)));
                         }

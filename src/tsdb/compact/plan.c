@@ -8,7 +8,8 @@ size_t compact_ranges(int64_t min_ms, int64_t max_ms, int64_t ret[COMPACT_RANGES
         int64_t range = min_ms;
         do {
                 ret[n++] = range;
-        } while (n < COMPACT_RANGES_MAX && !__builtin_mul_overflow(range, (int64_t)COMPACT_STEP, &range) && range <= max_ms);
+        } while (n < COMPACT_RANGES_MAX && !__builtin_mul_overflow(range, (int64_t)COMPACT_STEP, &range) &&
+                 range <= max_ms);
         return n;
 }
 
@@ -19,11 +20,12 @@ static int64_t range_start(int64_t t, int64_t tr)
         return t - (r < 0 ? r + tr : r);
 }
 
-void compact_split(const struct block_meta *const *metas, const size_t *order, size_t n, int64_t tr, CompactPartVec *ret)
+void compact_split(const struct block_meta *const *metas, const size_t *order, size_t n, int64_t tr,
+                   CompactPartVec *ret)
 {
         for (size_t i = 0; i < n;) {
                 int64_t t0 = range_start(metas[order[i]]->mint_ms, tr);
-                if (metas[order[i]]->maxt_ms > t0 + tr) {       /* no part of one range */
+                if (metas[order[i]]->maxt_ms > t0 + tr) { /* no part of one range */
                         i++;
                         continue;
                 }
@@ -62,7 +64,8 @@ static bool select_overlapping(const struct block_meta *const *metas, const size
         return found;
 }
 
-static bool select_range(const int64_t *ranges, size_t n_ranges, const struct block_meta *const *metas, const size_t *order, size_t n, IndexVec *ret)
+static bool select_range(const int64_t *ranges, size_t n_ranges, const struct block_meta *const *metas,
+                         const size_t *order, size_t n, IndexVec *ret)
 {
         if (n_ranges < 2 || n < 1)
                 return false;
@@ -88,7 +91,8 @@ static bool select_range(const int64_t *ranges, size_t n_ranges, const struct bl
         return found;
 }
 
-static void select_deleted(const int64_t *ranges, size_t n_ranges, const struct block_meta *const *metas, const size_t *order, size_t n, IndexVec *ret)
+static void select_deleted(const int64_t *ranges, size_t n_ranges, const struct block_meta *const *metas,
+                           const size_t *order, size_t n, IndexVec *ret)
 {
         for (size_t i = n; i-- > 0;) {
                 const struct block_meta *m = metas[order[i]];
@@ -109,8 +113,8 @@ static void select_deleted(const int64_t *ranges, size_t n_ranges, const struct 
         }
 }
 
-static bool plan_class(const int64_t *ranges, size_t n_ranges, const struct block_meta *const *metas, const size_t *order, size_t n, bool allow_overlap,
-                       IndexVec *ret)
+static bool plan_class(const int64_t *ranges, size_t n_ranges, const struct block_meta *const *metas,
+                       const size_t *order, size_t n, bool allow_overlap, IndexVec *ret)
 {
         if (n == 0)
                 return false;
@@ -133,16 +137,19 @@ static int mint_cmp(const void *a, const void *b, void *ctx)
         return x != y ? (x > y) - (x < y) : (i > j) - (i < j);
 }
 
-void compact_plan(const int64_t *ranges_ms, size_t n_ranges, const struct block_meta *const *metas, size_t n, bool allow_overlap, IndexVec *ret)
+void compact_plan(const int64_t *ranges_ms, size_t n_ranges, const struct block_meta *const *metas, size_t n,
+                  bool allow_overlap, IndexVec *ret)
 {
-        /* Blocks that hold part of a head (stale or selected series) are merged only among their like, the others first. */
+        /* Blocks that hold part of a head (stale or selected series) are merged only among their like, the others
+         * first. */
         static const unsigned classes[] = {0, BLOCK_HINT_STALE_SERIES, BLOCK_HINT_SELECTED_SERIES};
         bool found = false;
         for (size_t c = 0; c < ARRAY_LEN(classes) && !found; c++) {
                 IndexVec order = VEC_INIT;
                 for (size_t i = 0; i < n; i++) {
                         unsigned h = metas[i]->hints;
-                        unsigned class = h & BLOCK_HINT_STALE_SERIES ? BLOCK_HINT_STALE_SERIES : h & BLOCK_HINT_SELECTED_SERIES;
+                        unsigned class =
+                                h & BLOCK_HINT_STALE_SERIES ? BLOCK_HINT_STALE_SERIES : h & BLOCK_HINT_SELECTED_SERIES;
                         if (class == classes[c])
                                 vec_push(&order, i);
                 }

@@ -10,11 +10,13 @@
 
 static struct block_write_opts write_opts(struct db *db)
 {
-        return (struct block_write_opts){.segment_bytes = db->opts.chunk_segment_bytes, .cancel = &db->stop, .disk = db->opts.disk};
+        return (struct block_write_opts){
+                .segment_bytes = db->opts.chunk_segment_bytes, .cancel = &db->stop, .disk = db->opts.disk};
 }
 
 /* A block of what the head has in [mint_ms, maxt_ms), below dir. */
-static struct error *write_head(struct db *db, const char *dir, TimeMs mint_ms, TimeMs maxt_ms, Ulid *ret_ulid, bool *ret_written)
+static struct error *write_head(struct db *db, const char *dir, TimeMs mint_ms, TimeMs maxt_ms, Ulid *ret_ulid,
+                                bool *ret_written)
 {
         struct arena arena;
         arena_init(&arena, SIZE_MAX);
@@ -25,7 +27,9 @@ static struct error *write_head(struct db *db, const char *dir, TimeMs mint_ms, 
         struct series_set *set;
         struct error *e = storage_querier(head_storage(db->head), mint_ms, maxt_ms - 1, &arena, &q);
         if (!e)
-                e = querier_select(q, &(struct select_hints){.start_ms = mint_ms, .end_ms = maxt_ms - 1, .sorted = true}, NULL, 0, &set);
+                e = querier_select(q,
+                                   &(struct select_hints){.start_ms = mint_ms, .end_ms = maxt_ms - 1, .sorted = true},
+                                   NULL, 0, &set);
         if (!e)
                 e = block_write(dir, &meta, &opts, set);
         querier_close(q);
@@ -38,7 +42,8 @@ static struct error *write_head(struct db *db, const char *dir, TimeMs mint_ms, 
         return e;
 }
 
-/* The list takes in a new block; if that fails the block goes again: nobody shall find it later beside its sources' new merge. */
+/* The list takes in a new block; if that fails the block goes again: nobody shall find it later beside its sources' new
+ * merge. */
 static struct error *load_new(struct db *db, Ulid ulid, bool written)
 {
         struct error *e = db_reload_locked(db);
@@ -52,7 +57,8 @@ static struct error *load_new(struct db *db, Ulid ulid, bool written)
         char *dir = path_join(db->dir, name);
         struct error *gone = dir_remove_all(dir);
         free(dir);
-        return gone ? error_join(e, error_wrap(gone, "delete persisted block after failed db reloadBlocks:%s", name)) : e;
+        return gone ? error_join(e, error_wrap(gone, "delete persisted block after failed db reloadBlocks:%s", name))
+                    : e;
 }
 
 static void log_written(const char *what, Ulid ulid, TimeMs mint_ms, TimeMs maxt_ms, int64_t began_ms, size_t n)
@@ -117,7 +123,8 @@ static struct error *compact_some(struct db *db, bool *ret_more)
                 db->stats.compactions++;
                 mutex_unlock(&db->mu);
                 if (!e && written)
-                        log_written("compact blocks", ulid, metas[plan.p[0]]->mint_ms, metas[plan.p[plan.n - 1]]->maxt_ms, began, picked.n);
+                        log_written("compact blocks", ulid, metas[plan.p[0]]->mint_ms,
+                                    metas[plan.p[plan.n - 1]]->maxt_ms, began, picked.n);
                 else if (!e)
                         log_info(DB_COMPONENT, "compact blocks resulted in empty block", KV_I("count", picked.n));
                 if (!e)

@@ -83,7 +83,8 @@ static struct error *repair_versions(const char *dir)
                 bool repaired = false;
                 struct error *f = block_repair_version(path, &repaired);
                 if (f)
-                        log_error(DB_COMPONENT, "failed to read meta.json for a block during repair process; skipping", KV_S("dir", path), KV_E(f));
+                        log_error(DB_COMPONENT, "failed to read meta.json for a block during repair process; skipping",
+                                  KV_S("dir", path), KV_E(f));
                 if (repaired)
                         log_info(DB_COMPONENT, "Fixing broken block", KV_S("dir", path));
                 error_free(f);
@@ -149,7 +150,8 @@ static struct error *start_head(struct db *db)
 struct error *db_start(struct db *db)
 {
         if (db->opts.out_of_order_window_ms)
-                return error_new(ERROR_UNSUPPORTED, "out-of-order ingestion (out_of_order_time_window) is not supported");
+                return error_new(ERROR_UNSUPPORTED,
+                                 "out-of-order ingestion (out_of_order_time_window) is not supported");
         char *wal = path_join(db->dir, "wal");
         struct error *e = dir_make_all(db->dir);
         if (!e)

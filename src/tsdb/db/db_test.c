@@ -145,7 +145,7 @@ TEST(db, drops_what_retention_says)
         db_set_retention(db, 0, dir_size_bytes(dir) - 1, 0);
         CHECK_OK(db_reload(db));
         check_blocks(db, "8-10/1 10-12/1 ");
-        db_set_retention(db, 0, 0, 1e-7);       /* a few bytes, on any disk of today */
+        db_set_retention(db, 0, 0, 1e-7); /* a few bytes, on any disk of today */
         CHECK_OK(db_reload(db));
         check_blocks(db, "");
         CHECK_OK(db_close(db));
@@ -233,7 +233,8 @@ TEST(db, one_process_at_a_time)
 TEST(db, start_removes_what_was_unfinished)
 {
         const char *dir = test_dir();
-        static const char *const names[] = {"01BZJ9WJQPWHGNC2W4J9TA62KC.tmp-for-creation", "01BZJ9WJQPWHGNC2W4J9TA62KC.tmp-for-deletion", "keep.tmp"};
+        static const char *const names[] = {"01BZJ9WJQPWHGNC2W4J9TA62KC.tmp-for-creation",
+                                            "01BZJ9WJQPWHGNC2W4J9TA62KC.tmp-for-deletion", "keep.tmp"};
         for (size_t i = 0; i < ARRAY_LEN(names); i++) {
                 char *p = path_join(dir, names[i]);
                 CHECK_OK(dir_make_all(p));
@@ -277,7 +278,8 @@ TEST(db, a_damaged_block_stops_the_start_and_stays)
         struct error *e = db_open(&o, &db);
         CHECK(error_is(e, ERROR_CORRUPT));
         struct buf want = BUF_INIT(1024);
-        buf_printf(&want, "reloadBlocks: corrupted block " STR_FMT ": %s: table of contents: invalid checksum", STR_ARG(path_base(str_from(block))), index);
+        buf_printf(&want, "reloadBlocks: corrupted block " STR_FMT ": %s: table of contents: invalid checksum",
+                   STR_ARG(path_base(str_from(block))), index);
         CHECK_STR(str_from(error_str(e)), buf_cstr(&want));
         error_free(e);
         CHECK(file_exists(index));
@@ -378,7 +380,8 @@ static void copy_tree(const char *from, const char *to)
 /* A data directory of the original with one block's index cut: the start ends, nothing is deleted. */
 TEST(db, a_torn_index_of_the_original_stops_the_start)
 {
-        char *base = conformance_path("tsdb/killed/data"), *over = conformance_path("tsdb/damaged/block_index_torn/data");
+        char *base = conformance_path("tsdb/killed/data"),
+             *over = conformance_path("tsdb/damaged/block_index_torn/data");
         const char *dir = test_dir();
         copy_tree(base, dir);
         copy_tree(over, dir);
@@ -388,7 +391,8 @@ TEST(db, a_torn_index_of_the_original_stops_the_start)
         struct error *e = db_open(&o, &db);
         CHECK(error_is(e, ERROR_CORRUPT));
         CHECK(str_contains(str_from(error_str(e)), STR("corrupted block 01M81WKQR26Q7XTPSB9GRE8EKD: ")));
-        CHECK(str_contains(str_from(error_str(e)), STR("01M81WKQR26Q7XTPSB9GRE8EKD/index: table of contents: invalid checksum")));
+        CHECK(str_contains(str_from(error_str(e)),
+                           STR("01M81WKQR26Q7XTPSB9GRE8EKD/index: table of contents: invalid checksum")));
         error_free(e);
         CHECK_U64(dir_size_bytes(dir), bytes);
         free(base);

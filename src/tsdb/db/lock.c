@@ -17,7 +17,8 @@ struct error *db_lock_dir(struct db *db)
         if (db->opts.no_lockfile)
                 return NULL;
         if (is_left)
-                log_warn(DB_COMPONENT, "A lockfile from a previous execution already existed. It was replaced", KV_S("file", db->lock_path));
+                log_warn(DB_COMPONENT, "A lockfile from a previous execution already existed. It was replaced",
+                         KV_S("file", db->lock_path));
         int fd = open(db->lock_path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
         if (fd < 0)
                 return error_errno(errno, "lock DB directory: open %s", db->lock_path);

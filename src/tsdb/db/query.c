@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Queriers over blocks and head.
  *
- * When the head is written to a block, the block is loaded first and the head cut after. A querier that was opened between sees both and merges them;
- * one that was opened before the block was loaded would lose the samples: so the cut waits for those (db_wait_queriers). */
+ * When the head is written to a block, the block is loaded first and the head cut after. A querier that was opened
+ * between sees both and merges them; one that was opened before the block was loaded would lose the samples: so the cut
+ * waits for those (db_wait_queriers). */
 #include "storage/merge.h"
 #include "tsdb/db/state.h"
 
@@ -15,7 +16,8 @@ struct db_querier {
         uint64_t seq;
 };
 
-static struct error *q_select(struct querier *q, const struct select_hints *h, const struct matcher *const *m, size_t n_m, struct series_set **ret)
+static struct error *q_select(struct querier *q, const struct select_hints *h, const struct matcher *const *m,
+                              size_t n_m, struct series_set **ret)
 {
         return querier_select(CONTAINER_OF(q, struct db_querier, base)->inner, h, m, n_m, ret);
 }
@@ -25,7 +27,8 @@ static struct error *q_names(struct querier *q, const struct matcher *const *m, 
         return querier_label_names(CONTAINER_OF(q, struct db_querier, base)->inner, m, n_m, limit, ret);
 }
 
-static struct error *q_values(struct querier *q, Str name, const struct matcher *const *m, size_t n_m, size_t limit, StrVec *ret)
+static struct error *q_values(struct querier *q, Str name, const struct matcher *const *m, size_t n_m, size_t limit,
+                              StrVec *ret)
 {
         return querier_label_values(CONTAINER_OF(q, struct db_querier, base)->inner, name, m, n_m, limit, ret);
 }
@@ -50,7 +53,8 @@ static void q_close(struct querier *base)
         forget(q);
 }
 
-static struct error *open_parts(struct db *db, const BlockVec *blocks, TimeMs mint_ms, TimeMs maxt_ms, struct arena *arena, struct querier **ret)
+static struct error *open_parts(struct db *db, const BlockVec *blocks, TimeMs mint_ms, TimeMs maxt_ms,
+                                struct arena *arena, struct querier **ret)
 {
         VEC(struct querier *) parts = VEC_INIT;
         struct error *e = NULL;
@@ -78,14 +82,19 @@ static struct error *open_parts(struct db *db, const BlockVec *blocks, TimeMs mi
         return e;
 }
 
-static struct error *open_querier(struct storage *s, TimeMs mint_ms, TimeMs maxt_ms, struct arena *arena, struct querier **ret)
+static struct error *open_querier(struct storage *s, TimeMs mint_ms, TimeMs maxt_ms, struct arena *arena,
+                                  struct querier **ret)
 {
-        static const struct querier_ops ops = {
-                .select = q_select, .label_names = q_names, .label_values = q_values, .warnings = q_warnings, .close = q_close};
+        static const struct querier_ops ops = {.select = q_select,
+                                               .label_names = q_names,
+                                               .label_values = q_values,
+                                               .warnings = q_warnings,
+                                               .close = q_close};
         struct db *db = CONTAINER_OF(s, struct db, storage);
         struct db_querier *q = arena_try_alloc(arena, sizeof *q);
         if (!q)
-                return error_new(ERROR_LIMIT, "memory limit of %zu bytes reached while selecting series", arena->limit_bytes);
+                return error_new(ERROR_LIMIT, "memory limit of %zu bytes reached while selecting series",
+                                 arena->limit_bytes);
         *q = (struct db_querier){.base.ops = &ops, .db = db, .mint_ms = mint_ms};
         BlockVec blocks = VEC_INIT;
         mutex_lock(&db->mu);

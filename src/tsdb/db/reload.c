@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The list of blocks against the directory: what is new, what was replaced, what retention drops.
  *
- * A block is deleted when a loaded one names it as parent, when it says so itself, or when retention says so. A damaged block that nobody replaces
- * stops everything: nothing is loaded, nothing deleted.  Upstream: tsdb/db.go, reloadBlocks. */
+ * A block is deleted when a loaded one names it as parent, when it says so itself, or when retention says so. A damaged
+ * block that nobody replaces stops everything: nothing is loaded, nothing deleted.  Upstream: tsdb/db.go, reloadBlocks.
+ */
 #include <inttypes.h>
 #include <sys/statvfs.h>
 
@@ -11,7 +12,7 @@
 
 struct candidate {
         Ulid ulid;
-        struct block *block;            /* NULL: damaged */
+        struct block *block; /* NULL: damaged */
         struct error *error;
         bool is_deletable;
 };
@@ -43,7 +44,8 @@ static void open_one(struct db *db, const char *name, CandidateVec *ret)
         struct block_meta meta;
         struct error *e = block_meta_read(dir, &meta);
         if (e) {
-                log_error(DB_COMPONENT, "Failed to read meta.json for a block during reloadBlocks. Skipping", KV_S("dir", dir), KV_E(e));
+                log_error(DB_COMPONENT, "Failed to read meta.json for a block during reloadBlocks. Skipping",
+                          KV_S("dir", dir), KV_E(e));
                 error_free(e);
                 free(dir);
                 return;
@@ -110,7 +112,8 @@ static uint64_t size_limit(struct db *db, uint64_t bytes, double percent)
         struct statvfs fs;
         if (statvfs(db->dir, &fs) < 0 || fs.f_blocks == 0) {
                 log_warn(DB_COMPONENT,
-                         "Unable to retrieve filesystem size of database directory, skip percentage limitation and default to fixed size limitation",
+                         "Unable to retrieve filesystem size of database directory, skip percentage limitation and "
+                         "default to fixed size limitation",
                          KV_S("dir", db->dir));
                 return bytes;
         }
@@ -121,7 +124,8 @@ static void apply_size_retention(struct db *db, CandidateVec *v, size_t n, uint6
 {
         if (!limit || !n)
                 return;
-        char *wal = path_join(db->dir, "wal"), *chunks = path_join(db->dir, "chunks_head"), *wbl = path_join(db->dir, "wbl");
+        char *wal = path_join(db->dir, "wal"), *chunks = path_join(db->dir, "chunks_head"),
+             *wbl = path_join(db->dir, "wbl");
         uint64_t sum = dir_size_bytes(wal) + dir_size_bytes(chunks) + dir_size_bytes(wbl);
         free(wal);
         free(chunks);
@@ -167,7 +171,8 @@ static void mark_deletable(struct db *db, CandidateVec *v)
                                 continue;
                         if (parent->error)
                                 log_warn(DB_COMPONENT,
-                                         "Found corrupted block, but replaced by compacted one so it's safe to delete. This should not happen with atomic "
+                                         "Found corrupted block, but replaced by compacted one so it's safe to delete. "
+                                         "This should not happen with atomic "
                                          "deletes.",
                                          KV_E(parent->error));
                         parent->is_deletable = true;
@@ -192,7 +197,8 @@ static struct error *damage(CandidateVec *v)
 
 static int mint_cmp(const void *a, const void *b)
 {
-        const struct block_meta *x = block_get_meta(*(struct block *const *)a), *y = block_get_meta(*(struct block *const *)b);
+        const struct block_meta *x = block_get_meta(*(struct block *const *)a),
+                                *y = block_get_meta(*(struct block *const *)b);
         if (x->mint_ms != y->mint_ms)
                 return x->mint_ms < y->mint_ms ? -1 : 1;
         return ulid_cmp(x->ulid, y->ulid);
@@ -215,7 +221,8 @@ static void swap_in(struct db *db, const CandidateVec *v)
                 return;
         for (size_t i = 1; i < fresh.n; i++)
                 if (block_get_meta(fresh.p[i])->mint_ms < block_get_meta(fresh.p[i - 1])->maxt_ms)
-                        log_warn(DB_COMPONENT, "Overlapping blocks found during reloadBlocks", KV_S("block", path_base(str_from(block_get_dir(fresh.p[i]))).p));
+                        log_warn(DB_COMPONENT, "Overlapping blocks found during reloadBlocks",
+                                 KV_S("block", path_base(str_from(block_get_dir(fresh.p[i]))).p));
 }
 
 static struct error *delete_marked(struct db *db, const CandidateVec *v)

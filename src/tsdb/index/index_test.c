@@ -9,7 +9,8 @@
 
 enum { N = 1000 };
 
-/* Series {a="<i / 10>", b="<i>"[, c="x"]}, c for each third, in label order (numbers have four digits), two chunks each. */
+/* Series {a="<i / 10>", b="<i>"[, c="x"]}, c for each third, in label order (numbers have four digits), two chunks
+ * each. */
 static char *write_index(const char *dir)
 {
         char *path = path_join(dir, "index");
@@ -20,7 +21,8 @@ static char *write_index(const char *dir)
                 snprintf(a, sizeof a, "%04d", i / 10);
                 snprintf(b, sizeof b, "%04d", i);
                 Label l[] = {{STR("a"), str_from(a)}, {STR("b"), str_from(b)}, {STR("c"), STR("x")}};
-                struct index_chunk c[] = {{-10 + i, 5 + i, 8 + (uint64_t)i * 100}, {6 + i, INT64_C(1) << 40, 50 + (uint64_t)i * 100}};
+                struct index_chunk c[] = {{-10 + i, 5 + i, 8 + (uint64_t)i * 100},
+                                          {6 + i, INT64_C(1) << 40, 50 + (uint64_t)i * 100}};
                 CHECK_OK(index_writer_add(w, (Labels){l, i % 3 ? 2 : 3}, c, 2));
         }
         CHECK_OK(index_writer_finish(w, NULL));
@@ -120,7 +122,7 @@ TEST(index, symbols_are_sorted_and_bounded)
         char *path = write_index(test_dir());
         struct index_reader *ix;
         CHECK_OK(index_open(path, &ix));
-        CHECK_U64(index_symbol_count(ix), N + 3 + 1);           /* values of a are among those of b */
+        CHECK_U64(index_symbol_count(ix), N + 3 + 1); /* values of a are among those of b */
         Str last = {0}, s;
         for (uint32_t i = 0; i < index_symbol_count(ix); i++) {
                 CHECK_OK(index_symbol(ix, i, &s));

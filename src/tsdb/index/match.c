@@ -1,29 +1,30 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Matchers to series.
  *
- * A matcher that "" does not satisfy names the lists that series must be in: one list stays where it lies in the file, several become a bitmap over
- * the section of series. A matcher that "" satisfies names the lists that series must not be in: one bitmap for all of those. Then the shortest
- * list is walked, the other lists are galloped through, bitmaps asked. A pattern over more values than there are candidates by then is left to the
- * caller, who sees the labels anyway.  Upstream: tsdb/querier.go, PostingsForMatchers. */
+ * A matcher that "" does not satisfy names the lists that series must be in: one list stays where it lies in the file,
+ * several become a bitmap over the section of series. A matcher that "" satisfies names the lists that series must not
+ * be in: one bitmap for all of those. Then the shortest list is walked, the other lists are galloped through, bitmaps
+ * asked. A pattern over more values than there are candidates by then is left to the caller, who sees the labels
+ * anyway.  Upstream: tsdb/querier.go, PostingsForMatchers. */
 #include <inttypes.h>
 
 #include "codec/regex.h"
 #include "tsdb/index/reader.h"
 
 struct bits {
-        uint64_t *w;                    /* NULL: none yet */
-        uint64_t n;                     /* members added, doubles counted */
+        uint64_t *w; /* NULL: none yet */
+        uint64_t n;  /* members added, doubles counted */
 };
 struct select {
         const struct index_reader *ix;
         struct arena *arena;
-        uint64_t base, span;            /* refs are base … base + span - 1 */
+        uint64_t base, span; /* refs are base … base + span - 1 */
         VEC(struct postings) lists;
         VEC(struct bits) sets;
         struct bits out;
         VEC(const struct matcher *) rest;
         bool is_empty;
-        uint64_t bound;                 /* no more series than this can come out */
+        uint64_t bound; /* no more series than this can come out */
 };
 
 static struct error *over_budget(const struct arena *a)
@@ -43,7 +44,8 @@ static struct error *bits_add(struct select *s, struct bits *b, struct postings 
         for (size_t i = 0; i < l.n; i++) {
                 uint64_t k = postings_at(l, i) - s->base;
                 if (k >= s->span)
-                        return error_new(ERROR_CORRUPT, "postings: reference %" PRIu32 " lies outside the series", postings_at(l, i));
+                        return error_new(ERROR_CORRUPT, "postings: reference %" PRIu32 " lies outside the series",
+                                         postings_at(l, i));
                 b->w[k / 64] |= UINT64_C(1) << (k % 64);
         }
         b->n += l.n;
@@ -57,7 +59,8 @@ static bool bits_has(const struct select *s, const struct bits *b, uint32_t ref)
 }
 
 /* How a pattern is asked value by value: wants says whether the matcher's answer shall be yes. */
-static struct error *add_values(struct select *s, const struct matcher *m, size_t i_name, Str prefix, bool wants, struct bits *to)
+static struct error *add_values(struct select *s, const struct matcher *m, size_t i_name, Str prefix, bool wants,
+                                struct bits *to)
 {
         struct index_values it = index_values_from(s->ix, i_name, prefix);
         Str v;
@@ -150,7 +153,8 @@ static struct error *exclude(struct select *s, const struct matcher *m, size_t i
                 vec_push(&s->rest, m);
                 return NULL;
         }
-        return add_values(s, m, i_name, m->type == MATCH_NRE ? regex_prefix(m->re) : (Str){0}, /* wants= */ false, &s->out);
+        return add_values(s, m, i_name, m->type == MATCH_NRE ? regex_prefix(m->re) : (Str){0}, /* wants= */ false,
+                          &s->out);
 }
 
 static bool is_cheap(const struct matcher *m)
@@ -238,7 +242,7 @@ static struct error *first_refs(struct select *s, uint32_t **ret, size_t *ret_n)
                 b = s->sets.p[0];
                 s->sets.p[0] = s->sets.p[--s->sets.n];
         }
-        uint64_t in_set = MIN(b.n, s->span), room = l.n + in_set + 1;      /* one of both is 0 */
+        uint64_t in_set = MIN(b.n, s->span), room = l.n + in_set + 1; /* one of both is 0 */
         uint32_t *refs = arena_try_alloc(s->arena, arena_array_bytes(room, sizeof *refs));
         if (!refs)
                 return over_budget(s->arena);
@@ -287,8 +291,8 @@ static struct error *execute(struct select *s, struct index_selection *ret)
         return NULL;
 }
 
-struct error *index_select(const struct index_reader *ix, const struct matcher *const *m, size_t n_m, struct arena *arena,
-                           struct index_selection *ret)
+struct error *index_select(const struct index_reader *ix, const struct matcher *const *m, size_t n_m,
+                           struct arena *arena, struct index_selection *ret)
 {
         uint64_t align = ix->version == INDEX_V1 ? 1 : INDEX_SERIES_ALIGN;
         struct select s = {.ix = ix, .arena = arena, .bound = UINT64_MAX};

@@ -130,7 +130,8 @@ void out_section_end(struct out *o)
         uint64_t n = o->pos - o->section - 4;
         out_put_crc(o);
         if (n > UINT32_MAX) {
-                out_fail(o, error_new(ERROR_LIMIT, "a section of %llu bytes is more than its length field holds", (unsigned long long)n));
+                out_fail(o, error_new(ERROR_LIMIT, "a section of %llu bytes is more than its length field holds",
+                                      (unsigned long long)n));
                 return;
         }
         uint8_t b[4];

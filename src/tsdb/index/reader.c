@@ -9,10 +9,12 @@
 struct error *index_section(const struct index_reader *ix, const char *what, uint64_t at, Str *ret)
 {
         if (at < INDEX_HEADER_BYTES || at > ix->n || ix->n - at < 8)
-                return error_new(ERROR_CORRUPT, "%s: offset %" PRIu64 " lies outside the file of %zu bytes", what, at, ix->n);
+                return error_new(ERROR_CORRUPT, "%s: offset %" PRIu64 " lies outside the file of %zu bytes", what, at,
+                                 ix->n);
         uint32_t n = get_be32(ix->p + at);
         if (ix->n - at - 8 < n)
-                return error_new(ERROR_CORRUPT, "%s: %" PRIu32 " bytes at %" PRIu64 " reach past the end of the file", what, n, at);
+                return error_new(ERROR_CORRUPT, "%s: %" PRIu32 " bytes at %" PRIu64 " reach past the end of the file",
+                                 what, n, at);
         const uint8_t *p = ix->p + at + 4;
         if (crc32c(0, p, n) != get_be32(p + n))
                 return error_new(ERROR_CORRUPT, "%s: invalid checksum", what);
@@ -32,12 +34,14 @@ static struct error *load_toc(struct index_reader *ix)
         const uint8_t *p = ix->p + ix->n - INDEX_TOC_BYTES;
         if (crc32c(0, p, INDEX_TOC_BYTES - 4) != get_be32(p + INDEX_TOC_BYTES - 4))
                 return error_new(ERROR_CORRUPT, "table of contents: invalid checksum");
-        uint64_t *const to[] = {&ix->toc.symbols,  &ix->toc.series,   &ix->toc.label_indices, &ix->toc.label_indices_table,
-                                &ix->toc.postings, &ix->toc.postings_table};
+        uint64_t *const to[] = {&ix->toc.symbols,       &ix->toc.series,
+                                &ix->toc.label_indices, &ix->toc.label_indices_table,
+                                &ix->toc.postings,      &ix->toc.postings_table};
         for (size_t i = 0; i < ARRAY_LEN(to); i++) {
                 *to[i] = get_be64(p + 8 * i);
                 if (*to[i] > ix->n)
-                        return error_new(ERROR_CORRUPT, "table of contents: offset %" PRIu64 " lies outside the file", *to[i]);
+                        return error_new(ERROR_CORRUPT, "table of contents: offset %" PRIu64 " lies outside the file",
+                                         *to[i]);
         }
         /* The series end where the next section begins; sections that are empty may be missing in old files. */
         ix->series_end = ix->n - INDEX_TOC_BYTES;
@@ -61,7 +65,8 @@ static struct error *load_symbols(struct index_reader *ix)
         ix->symbols = (const uint8_t *)s.p + 4;
         ix->symbols_end = (const uint8_t *)s.p + s.n;
         if (ix->n_symbols > s.n - 4)
-                return error_new(ERROR_CORRUPT, "symbol table: %" PRIu32 " symbols do not fit %zu bytes", ix->n_symbols, s.n);
+                return error_new(ERROR_CORRUPT, "symbol table: %" PRIu32 " symbols do not fit %zu bytes", ix->n_symbols,
+                                 s.n);
         uint32_t step = ix->version == INDEX_V1 ? 1 : SYMBOL_STEP;
         vec_reserve(&ix->symbol_places, (size_t)ix->n_symbols / step + 1);
         struct cursor c = {ix->symbols, ix->symbols_end, false};
@@ -70,7 +75,8 @@ static struct error *load_symbols(struct index_reader *ix)
                         ix->symbol_places.p[ix->symbol_places.n++] = (uint32_t)(c.p - ix->symbols);
                 take_uvarint_str(&c);
                 if (c.bad)
-                        return error_new(ERROR_CORRUPT, "symbol table: symbol %" PRIu32 " of %" PRIu32 " is cut off", i, ix->n_symbols);
+                        return error_new(ERROR_CORRUPT, "symbol table: symbol %" PRIu32 " of %" PRIu32 " is cut off", i,
+                                         ix->n_symbols);
         }
         return NULL;
 }
@@ -177,12 +183,13 @@ struct error *index_symbol(const struct index_reader *ix, uint32_t ref, Str *ret
                         return error_new(ERROR_CORRUPT, "symbol table: no symbol at %" PRIu32, ref);
         } else {
                 if (ref >= ix->n_symbols)
-                        return error_new(ERROR_CORRUPT, "symbol table: no symbol %" PRIu32 " of %" PRIu32, ref, ix->n_symbols);
+                        return error_new(ERROR_CORRUPT, "symbol table: no symbol %" PRIu32 " of %" PRIu32, ref,
+                                         ix->n_symbols);
                 p = ix->symbols + ix->symbol_places.p[ref / SYMBOL_STEP];
                 for (uint32_t i = ref % SYMBOL_STEP; i > 0; i--) {
                         struct cursor c = {p, ix->symbols_end, false};
                         uint64_t n = take_uvarint(&c);
-                        p = c.p + n;    /* load_symbols saw that it fits */
+                        p = c.p + n; /* load_symbols saw that it fits */
                 }
         }
         struct cursor c = {p, ix->symbols_end, false};
@@ -211,7 +218,8 @@ static struct error *over_budget(const struct arena *a)
         return error_new(ERROR_LIMIT, "memory limit of %zu bytes reached while selecting series", a->limit_bytes);
 }
 
-static struct error *read_labels(const struct index_reader *ix, struct cursor *c, struct arena *arena, struct index_near *near, Labels *ret)
+static struct error *read_labels(const struct index_reader *ix, struct cursor *c, struct arena *arena,
+                                 struct index_near *near, Labels *ret)
 {
         uint64_t n = take_uvarint(c);
         if (c->bad || n > cursor_left(c) / 2)
@@ -246,12 +254,14 @@ static struct error *read_labels(const struct index_reader *ix, struct cursor *c
         return NULL;
 }
 
-static struct error *read_chunks(struct cursor *c, struct arena *arena, struct index_near *near, struct index_chunk **ret, size_t *ret_n)
+static struct error *read_chunks(struct cursor *c, struct arena *arena, struct index_near *near,
+                                 struct index_chunk **ret, size_t *ret_n)
 {
         uint64_t n = take_uvarint(c);
         if (c->bad || n > cursor_left(c) / 3)
                 return error_new(ERROR_CORRUPT, "series: more chunks than bytes");
-        struct index_chunk *k = near && n <= INDEX_NEAR_CHUNKS ? near->chunks[near->turn & 1] : arena_try_alloc(arena, (n ? n : 1) * sizeof *k);
+        struct index_chunk *k = near && n <= INDEX_NEAR_CHUNKS ? near->chunks[near->turn & 1]
+                                                               : arena_try_alloc(arena, (n ? n : 1) * sizeof *k);
         if (!k)
                 return over_budget(arena);
         for (size_t i = 0; i < n; i++) {
@@ -274,8 +284,8 @@ static struct error *read_chunks(struct cursor *c, struct arena *arena, struct i
         return NULL;
 }
 
-struct error *index_series(const struct index_reader *ix, uint64_t ref, struct arena *arena, struct index_near *near, Labels *ret_labels,
-                           struct index_chunk **ret_chunks, size_t *ret_n)
+struct error *index_series(const struct index_reader *ix, uint64_t ref, struct arena *arena, struct index_near *near,
+                           Labels *ret_labels, struct index_chunk **ret_chunks, size_t *ret_n)
 {
         struct cursor c;
         struct error *e = series_at(ix, ref, &c);

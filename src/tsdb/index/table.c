@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The postings offset table: which values a label has and where their lists are.
  *
- * Version 2 sorts it by name, then value; so each 32nd place is kept, and in between one walks. Version 1 does not: there every place is kept, sorted. */
+ * Version 2 sorts it by name, then value; so each 32nd place is kept, and in between one walks. Version 1 does not:
+ * there every place is kept, sorted. */
 #include <inttypes.h>
 
 #include "codec/crc32c.h"
@@ -34,7 +35,8 @@ static int place_cmp(const void *a, const void *b, void *ctx)
 {
         const struct index_reader *ix = ctx;
         struct entry x, y;
-        bool ok = entry_read(ix, ix->table + *(const uint32_t *)a, &x) && entry_read(ix, ix->table + *(const uint32_t *)b, &y);
+        bool ok = entry_read(ix, ix->table + *(const uint32_t *)a, &x) &&
+                  entry_read(ix, ix->table + *(const uint32_t *)b, &y);
         if (!ok)
                 bug("an entry that was read before cannot be read");
         int c = str_cmp(x.name, y.name);
@@ -49,7 +51,8 @@ static struct error *read_places(struct index_reader *ix, uint32_t n)
         for (uint32_t i = 0; i < n; i++) {
                 struct entry x;
                 if (!entry_read(ix, p, &x))
-                        return error_new(ERROR_CORRUPT, "postings offset table: entry %" PRIu32 " of %" PRIu32 " is damaged", i, n);
+                        return error_new(ERROR_CORRUPT,
+                                         "postings offset table: entry %" PRIu32 " of %" PRIu32 " is damaged", i, n);
                 ix->places.p[ix->places.n++] = (uint32_t)(p - ix->table);
                 p = x.end;
         }
@@ -58,7 +61,7 @@ static struct error *read_places(struct index_reader *ix, uint32_t n)
 
 /* Names, number of values, sampled places from the sorted entries. */
 struct gather {
-        size_t to;                      /* places kept */
+        size_t to; /* places kept */
         Str last_value;
 };
 
@@ -72,7 +75,9 @@ static struct error *take_entry(struct index_reader *ix, struct gather *g, uint3
         struct index_label *l = ix->labels.n ? &ix->labels.p[ix->labels.n - 1] : NULL;
         if (l && str_eq(l->name, x->name)) {
                 if (str_cmp(g->last_value, x->value) >= 0)
-                        return error_new(ERROR_CORRUPT, "postings offset table: values of label " STR_FMT " are not sorted", STR_ARG(x->name));
+                        return error_new(ERROR_CORRUPT,
+                                         "postings offset table: values of label " STR_FMT " are not sorted",
+                                         STR_ARG(x->name));
         } else {
                 if (l && str_cmp(l->name, x->name) >= 0)
                         return error_new(ERROR_CORRUPT, "postings offset table: label names are not sorted");
@@ -101,7 +106,8 @@ struct error *index_load_table(struct index_reader *ix)
         ix->table = (const uint8_t *)s.p + 4;
         ix->table_end = (const uint8_t *)s.p + s.n;
         if (n > (s.n - 4) / 4)
-                return error_new(ERROR_CORRUPT, "postings offset table: %" PRIu32 " entries do not fit %zu bytes", n, s.n);
+                return error_new(ERROR_CORRUPT, "postings offset table: %" PRIu32 " entries do not fit %zu bytes", n,
+                                 s.n);
         struct gather g = {0};
         struct entry x;
         if (ix->version == INDEX_V1) {
@@ -109,7 +115,7 @@ struct error *index_load_table(struct index_reader *ix)
                 if (!e && n)
                         qsort_r(ix->places.p, n, sizeof *ix->places.p, place_cmp, ix);
                 for (uint32_t i = 0; !e && i < n; i++) {
-                        uint32_t place = ix->places.p[i];       /* take_entry writes at or before i */
+                        uint32_t place = ix->places.p[i]; /* take_entry writes at or before i */
                         if (entry_read(ix, ix->table + place, &x))
                                 e = take_entry(ix, &g, place, &x);
                 }
@@ -119,7 +125,8 @@ struct error *index_load_table(struct index_reader *ix)
         const uint8_t *p = ix->table;
         for (uint32_t i = 0; !e && i < n; i++) {
                 if (!entry_read(ix, p, &x))
-                        return error_new(ERROR_CORRUPT, "postings offset table: entry %" PRIu32 " of %" PRIu32 " is damaged", i, n);
+                        return error_new(ERROR_CORRUPT,
+                                         "postings offset table: entry %" PRIu32 " of %" PRIu32 " is damaged", i, n);
                 e = take_entry(ix, &g, (uint32_t)(p - ix->table), &x);
                 p = x.end;
         }
@@ -179,7 +186,8 @@ struct index_values index_values_from(const struct index_reader *ix, size_t i_na
                 else
                         hi = mid;
         }
-        struct index_values it = {.ix = ix, .name = i_name, .at = lo * step, .end = l->n, .next = ix->table + places[lo]};
+        struct index_values it = {
+                .ix = ix, .name = i_name, .at = lo * step, .end = l->n, .next = ix->table + places[lo]};
         while (it.at < it.end) {
                 struct entry x;
                 if (!entry_read(ix, it.next, &x)) {
@@ -221,7 +229,9 @@ struct error *index_postings_at(const struct index_reader *ix, uint64_t place, s
         if (e)
                 return e;
         if (s.n < 4 || get_be32(s.p) != (s.n - 4) / 4 || s.n % 4)
-                return error_new(ERROR_CORRUPT, "postings: the list at %" PRIu64 " has %zu bytes and another number of references", place, s.n);
+                return error_new(ERROR_CORRUPT,
+                                 "postings: the list at %" PRIu64 " has %zu bytes and another number of references",
+                                 place, s.n);
         *ret = (struct postings){(const uint8_t *)s.p + 4, (s.n - 4) / 4};
         return NULL;
 }

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The writer of an index.
  *
- * Pass 1 (add): labels become numbers of pairs, pairs are pairs of strings; both are numbered as they come. A series waits in a file as
- *     number of pairs, pairs, bytes of its chunk list (all uvarints), chunk list
- * Pass 2 (finish): strings and pairs are sorted, numbers become ranks, the waiting series are written with them; as a series gets its place, its
- * ref is put into the lists of its pairs, whose sizes are known from pass 1. Refs ascend, so the lists are sorted. */
+ * Pass 1 (add): labels become numbers of pairs, pairs are pairs of strings; both are numbered as they come. A series
+ * waits in a file as number of pairs, pairs, bytes of its chunk list (all uvarints), chunk list Pass 2 (finish):
+ * strings and pairs are sorted, numbers become ranks, the waiting series are written with them; as a series gets its
+ * place, its ref is put into the lists of its pairs, whose sizes are known from pass 1. Refs ascend, so the lists are
+ * sorted. */
 #include "tsdb/index/writer.h"
 
 #include <stdio.h>
@@ -17,27 +18,27 @@
 #include "tsdb/index/out.h"
 
 struct pair {
-        uint32_t name, value;           /* strings; after sort_symbols: ranks */
-        uint32_t n;                     /* series that have it */
+        uint32_t name, value; /* strings; after sort_symbols: ranks */
+        uint32_t n;           /* series that have it */
 };
 
 /* Open addressing, name << 32 | value to pair number + 1. */
 struct pair_slot {
         uint64_t key;
-        uint32_t pair;                  /* + 1; 0: free */
+        uint32_t pair; /* + 1; 0: free */
 };
 
 struct index_writer {
         struct out out, wait;
         char *wait_path;
         struct arena strings;
-        struct map symbols;             /* string to number + 1 */
-        VEC(Str) symbol;                /* number to string */
+        struct map symbols; /* string to number + 1 */
+        VEC(Str) symbol;    /* number to string */
         VEC(struct pair) pairs;
         struct pair_slot *slots;
-        size_t n_slots;                 /* a power of two */
-        VEC(uint32_t) last;             /* pairs of the last series */
-        LabelVec last_labels;           /* strings of ours */
+        size_t n_slots;       /* a power of two */
+        VEC(uint32_t) last;   /* pairs of the last series */
+        LabelVec last_labels; /* strings of ours */
         uint64_t last_ref;
         uint64_t n_series, n_labels;
         struct buf tmp;
@@ -154,7 +155,8 @@ struct error *index_writer_add(struct index_writer *w, Labels labels, const stru
         vec_reserve(&w->last_labels, labels.n);
         for (size_t i = 0; i < labels.n; i++) {
                 Label l = labels.v[i];
-                if (i >= w->last.n || !str_eq(w->last_labels.p[i].value, l.value) || !str_eq(w->last_labels.p[i].name, l.name)) {
+                if (i >= w->last.n || !str_eq(w->last_labels.p[i].value, l.value) ||
+                    !str_eq(w->last_labels.p[i].name, l.name)) {
                         w->last.p[i] = pair_number(w, l);
                         const struct pair *p = &w->pairs.p[w->last.p[i]];
                         w->last_labels.p[i] = (Label){w->symbol.p[p->name], w->symbol.p[p->value]};
@@ -219,14 +221,14 @@ static void write_symbols(struct index_writer *w)
         }
         free(order);
         free(rank);
-        map_clear(&w->symbols);         /* its numbers are no longer true */
+        map_clear(&w->symbols); /* its numbers are no longer true */
 }
 
 /* Refs of series: first those of all, then list by list, in the order of the pairs. */
 struct lists {
         uint32_t *refs;
-        uint64_t *start;                /* of each pair's list; while filling: where its next ref goes */
-        uint32_t *order;                /* pairs by name and value */
+        uint64_t *start; /* of each pair's list; while filling: where its next ref goes */
+        uint32_t *order; /* pairs by name and value */
 };
 
 static int pair_cmp(const void *a, const void *b, void *ctx)
@@ -245,7 +247,8 @@ static struct error *lists_init(struct lists *l, struct index_writer *w)
         l->start = mem_alloc(n * sizeof *l->start);
         l->order = mem_alloc(n * sizeof *l->order);
         if (!l->refs)
-                return error_new(ERROR_LIMIT, "out of memory for the postings of %llu series", (unsigned long long)w->n_series);
+                return error_new(ERROR_LIMIT, "out of memory for the postings of %llu series",
+                                 (unsigned long long)w->n_series);
         for (size_t i = 0; i < n; i++)
                 l->order[i] = (uint32_t)i;
         if (n)
@@ -368,7 +371,8 @@ struct error *index_writer_finish(struct index_writer *w, const bool *cancel)
         toc.label_indices = w->out.pos;
         write_postings(w, &l, &toc);
         out_crc_begin(&w->out);
-        const uint64_t places[] = {toc.symbols, toc.series, toc.label_indices, toc.label_indices_table, toc.postings, toc.postings_table};
+        const uint64_t places[] = {toc.symbols,  toc.series,        toc.label_indices, toc.label_indices_table,
+                                   toc.postings, toc.postings_table};
         for (size_t i = 0; i < ARRAY_LEN(places); i++)
                 out_put_be64(&w->out, places[i]);
         out_put_crc(&w->out);
