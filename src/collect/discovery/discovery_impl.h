@@ -39,6 +39,8 @@ struct error *file_provider_start(struct provider *p) MUST_CHECK; /* reads all f
 void file_provider_stop(struct provider *p);
 struct error *dns_provider_start(struct provider *p) MUST_CHECK;
 void dns_provider_stop(struct provider *p);
+/* The targets that records of a name stand for; none for n == 0. */
+struct target_group *dns_group_new(const struct dns_sd_conf *c, Str name, const struct dns_record *records, size_t n);
 
 bool static_sd_confs_eq(const struct static_sd_conf *a, size_t n_a, const struct static_sd_conf *b, size_t n_b);
 bool file_sd_conf_eq(const struct file_sd_conf *a, const struct file_sd_conf *b);

@@ -73,6 +73,37 @@ TEST(file_sd, paths_need_a_known_ending_and_one_star_at_the_end)
         CHECK(!file_sd_path_is_valid(STR("json")));
 }
 
+/* ---- DNS ---- */
+
+static void check_dns(enum dns_type type, int port, struct dns_record r, const char *want)
+{
+        struct dns_sd_conf c = {.type = type, .port = port};
+        struct target_group *g = dns_group_new(&c, STR("n"), &r, 1);
+        struct buf b = BUF_INIT(1 << 16);
+        labels_print(&b, g->targets[0]);
+        CHECK_STR(buf_str(&b), want);
+        CHECK_STR(g->source, "n");
+        buf_done(&b);
+        target_group_unref(g);
+}
+
+TEST(dns_sd, records_become_targets_with_their_meta_labels)
+{
+        check_dns(DNS_A, 80, (struct dns_record){.name = STR("192.0.2.2")},
+                  "{__address__=\"192.0.2.2:80\", __meta_dns_name=\"n\"}");
+        check_dns(DNS_AAAA, 80, (struct dns_record){.name = STR("::1")},
+                  "{__address__=\"[::1]:80\", __meta_dns_name=\"n\"}");
+        check_dns(DNS_SRV, 0, (struct dns_record){.name = STR("db1.example.com"), .port = 3306},
+                  "{__address__=\"db1.example.com:3306\", __meta_dns_name=\"n\", __meta_dns_srv_record_port=\"3306\", "
+                  "__meta_dns_srv_record_target=\"db1.example.com.\"}");
+        check_dns(DNS_MX, 25, (struct dns_record){.name = STR("smtp1.example.com"), .priority = 5},
+                  "{__address__=\"smtp1.example.com:25\", __meta_dns_mx_record_target=\"smtp1.example.com.\", "
+                  "__meta_dns_name=\"n\"}");
+        check_dns(DNS_NS, 53, (struct dns_record){.name = STR("ns1.example.com")},
+                  "{__address__=\"ns1.example.com:53\", __meta_dns_name=\"n\", "
+                  "__meta_dns_ns_record_target=\"ns1.example.com.\"}");
+}
+
 /* ---- the manager ---- */
 
 struct seen {

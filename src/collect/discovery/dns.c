@@ -46,6 +46,17 @@ static Labels record_labels(const struct dns_sd_conf *c, Str name, const struct 
         return (Labels){v, n};
 }
 
+struct target_group *dns_group_new(const struct dns_sd_conf *c, Str name, const struct dns_record *records, size_t n)
+{
+        struct target_group *g = target_group_new(name);
+        Labels *targets = arena_array(&g->arena, Labels, n);
+        for (size_t i = 0; i < n; i++)
+                targets[i] = record_labels(c, g->source, &records[i], &g->arena);
+        g->targets = targets;
+        g->n_targets = n;
+        return g;
+}
+
 static struct error *lookup(const struct dns_sd_conf *c, Str name, struct target_group **ret)
 {
         struct arena a;
@@ -58,15 +69,8 @@ static struct error *lookup(const struct dns_sd_conf *c, Str name, struct target
                 e = NULL;
                 n = 0;
         }
-        if (!e) {
-                struct target_group *g = target_group_new(name);
-                Labels *targets = arena_array(&g->arena, Labels, n);
-                for (size_t i = 0; i < n; i++)
-                        targets[i] = record_labels(c, g->source, &records[i], &g->arena);
-                g->targets = targets;
-                g->n_targets = n;
-                *ret = g;
-        }
+        if (!e)
+                *ret = dns_group_new(c, name, records, n);
         arena_done(&a);
         return e;
 }

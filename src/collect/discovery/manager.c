@@ -173,12 +173,25 @@ static void provider_start(struct provider *p)
                 metric_add(p->manager->m_failed, 1);
 }
 
+static void forget_refresh_metrics(struct provider *p, const char *mechanism)
+{
+        struct discovery_manager *m = p->manager;
+        if (!m->m_refresh_failures)
+                return;
+        Str values[] = {str_from(mechanism), p->first_set};
+        metric_remove(m->m_refresh_failures, values);
+        metric_remove(m->m_refresh_duration, values);
+        metric_remove(m->m_refresh_histogram, values);
+}
+
 static void provider_free(struct provider *p)
 {
         if (p->type == PROVIDER_FILE)
                 file_provider_stop(p);
-        else if (p->type == PROVIDER_DNS)
+        else if (p->type == PROVIDER_DNS) {
                 dns_provider_stop(p);
+                forget_refresh_metrics(p, "dns");
+        }
         group_vec_done(&p->groups);
         arena_done(&p->arena);
         free(p);

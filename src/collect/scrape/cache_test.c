@@ -288,3 +288,24 @@ TEST(scrape_metadata, equal_records_are_stored_once)
         metadata_done(&b);
         metadata_pool_free(p);
 }
+
+TEST(scrape_report, carries_target_labels_and_the_extra_series_when_asked_for)
+{
+        struct fixture f;
+        fixture_init(&f);
+        struct scrape_how how = fixture_how(&f);
+        const double values[REPORT_COUNT] = {1, 0.5, 10, 9, 8, 3, 100, 4096};
+        for (TimeMs t = 1000; t <= 2000; t += 1000) {
+                struct appender *app;
+                CHECK_OK(storage_appender(f.storage, &app));
+                CHECK_OK(scrape_cache_report(f.cache, &how, app, t, values,
+                                             t == 1000 ? REPORT_COUNT_PLAIN : REPORT_COUNT));
+                CHECK_OK(appender_commit(app));
+                CHECK_U64(memory_storage_series(f.storage), t == 1000 ? 5 : 8);
+        }
+        struct buf b = BUF_INIT(1 << 16);
+        labels_print(&b, scrape_report_labels(&how, REPORT_BODY_SIZE));
+        CHECK_STR(buf_str(&b), "{__name__=\"scrape_body_size_bytes\", instance=\"t\", job=\"j\"}");
+        buf_done(&b);
+        fixture_done(&f);
+}

@@ -296,7 +296,7 @@ static void scrape_done(struct http_call *call, struct error *take_e, struct htt
         }
         store(t, buf_str(&t->body), e || !resp ? (Str){NULL, 0} : resp->content_type, e, /* forced= */ false);
         buffer_give(t->loop, &t->body);
-        buf_done(&call->response.body);         /* what it inflated into: a thousand targets would keep one each */
+        buf_done(&call->response.body); /* what it inflated into: a thousand targets would keep one each */
         t->phase = TARGET_WAITING;
         if (t->stop)
                 ended(t);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* manager_test.c — the whole scraper against targets of our own HTTP server on the loopback. Waits for what must come,
  * never measures. */
+#include "base/file.h"
 #include "base/test.h"
 #include "collect/scrape/fixture.h"
 #include "collect/scrape/scrape.h"
@@ -395,5 +396,30 @@ TEST(scrape_manager, native_histograms_are_refused_by_name)
         c.scrape_native_histograms = true;
         CHECK_ERROR(scrape_manager_apply(w.m, &(struct scrape_manager_conf){.scrapes = &c, .n_scrapes = 1}),
                     "failed to apply the new configuration: job j: scrape_native_histograms is not supported");
+        world_done(&w);
+}
+
+TEST(scrape_manager, failures_are_logged_to_their_file)
+{
+        struct world w;
+        world_init(&w);
+        struct scrape_conf c = fast_job();
+        char *path = path_join(test_dir(), "failures.log");
+        c.failure_log_file = path;
+        w.status = 503;
+        apply(&w, &c, 1);
+        update(&w, (const char *const[]){w.address}, 1);
+        wait_health(&w, TARGET_DOWN, "server returned HTTP status 503 Service Unavailable");
+        char *text;
+        size_t n;
+        CHECK_OK(file_read(path, 1 << 20, &text, &n));
+        Str rest = {text, n}, line;
+        CHECK(str_next(&rest, '\n', &line));
+        CHECK(str_has_prefix(line, STR("{\"time\":\"")));
+        CHECK(str_contains(line,
+                           STR("\"level\":\"ERROR\",\"msg\":\"server returned HTTP status 503 Service Unavailable\","
+                               "\"job_name\":\"j\",\"target\":\"http://127.0.0.1:")));
+        free(text);
+        free(path);
         world_done(&w);
 }
