@@ -18,7 +18,7 @@ size_t compact_ranges(int64_t min_ms, int64_t max_ms, int64_t ret[COMPACT_RANGES
 
 typedef VEC(size_t) IndexVec;
 /* The next merge to do: overlapping blocks first, then full ranges, then single blocks with more than 5 % tombstones; never the newest block
- * but for overlaps. Appends indexes into metas, in order of mint; nothing when there is nothing to do. */
+ * but for overlaps. Blocks whose merge failed are passed over (upstream tries overlaps again). Appends indexes into metas, in order of mint; nothing when there is nothing to do. */
 void compact_plan(const int64_t *ranges_ms, size_t n_ranges, const struct block_meta *const *metas, size_t n, bool allow_overlap, IndexVec *ret);
 
 /* Merges blocks (in order of mint) into a new one below dir. *ret_written is false when nothing was left: then the sources were marked deletable.

@@ -94,6 +94,9 @@ TEST(compact_plan, tombstones)
 TEST(compact_plan, failed_blocks_and_classes)
 {
         check_plan("0-20 20-40f 40-60 60-80", "");
+        check_plan("0-20 10-40f 100-120", "");                          /* others go on */
+        check_plan("0-20 10-40f 100-120 110-120", "100-120 110-120");
+        check_plan("0-540t10/10f 540-560", "");
         check_plan("0-20o 10-40 40-60", ""); /* classes are not merged with each other */
         check_plan("0-20o 10-40o 40-60", "0-20 10-40");
 }

@@ -42,26 +42,28 @@ static void take(const size_t *order, size_t from, size_t to, IndexVec *ret)
                 vec_push(ret, order[i]);
 }
 
+static bool has_failed(const struct block_meta *const *metas, const size_t *order, size_t from, size_t to)
+{
+        bool failed = false;
+        for (size_t i = from; i < to; i++)
+                failed |= metas[order[i]]->failed;
+        return failed;
+}
+
+/* The first group of overlapping blocks. Upstream tries one that failed again and again, and nothing else before it is
+ * done; here it is passed over, as upstream does with ranges. */
 static bool select_overlapping(const struct block_meta *const *metas, const size_t *order, size_t n, IndexVec *ret)
 {
-        size_t from = 0;
-        TimeMs end = metas[order[0]]->maxt_ms;
-        bool found = false;
-        size_t i = 1;
-        for (; i < n; i++) {
-                const struct block_meta *m = metas[order[i]];
-                if (m->mint_ms < end) {
-                        if (!found)
-                                from = i - 1;
-                        found = true;
-                } else if (found) {
-                        break;
+        for (size_t from = 0, to; from < n; from = to) {
+                TimeMs end = metas[order[from]]->maxt_ms;
+                for (to = from + 1; to < n && metas[order[to]]->mint_ms < end; to++)
+                        end = MAX(end, metas[order[to]]->maxt_ms);
+                if (to - from > 1 && !has_failed(metas, order, from, to)) {
+                        take(order, from, to, ret);
+                        return true;
                 }
-                end = MAX(end, m->maxt_ms);
         }
-        if (found)
-                take(order, from, i, ret);
-        return found;
+        return false;
 }
 
 static bool select_range(const int64_t *ranges, size_t n_ranges, const struct block_meta *const *metas,
@@ -76,9 +78,7 @@ static bool select_range(const int64_t *ranges, size_t n_ranges, const struct bl
                 compact_split(metas, order, n, ranges[r], &parts);
                 for (size_t p = 0; p < parts.n && !found; p++) {
                         size_t from = parts.p[p].from, to = parts.p[p].to;
-                        bool failed = false;
-                        for (size_t i = from; i < to; i++)
-                                failed |= metas[order[i]]->failed;
+                        bool failed = has_failed(metas, order, from, to);
                         TimeMs mint = metas[order[from]]->mint_ms, maxt = metas[order[to - 1]]->maxt_ms;
                         /* Full, or nothing will fill it any more. */
                         if (!failed && to - from > 1 && (maxt - mint == ranges[r] || maxt <= high)) {
@@ -98,6 +98,8 @@ static void select_deleted(const int64_t *ranges, size_t n_ranges, const struct 
                 const struct block_meta *m = metas[order[i]];
                 const struct block_stats *s = &m->stats;
                 bool take_it;
+                if (m->failed)
+                        continue;
                 if (m->maxt_ms - m->mint_ms < ranges[n_ranges / 2]) {
                         /* Too small to be worth it, unless all of it may be deleted. */
                         if (!(s->tombstones > 0 && s->tombstones >= s->series))
