@@ -49,7 +49,7 @@ static int choose_protocol(SSL *ssl, const unsigned char **out, unsigned char *n
 {
         (void)ssl;
         (void)arg;
-        static const unsigned char ours[] = "\x08http/1.1";
+        static const unsigned char ours[] = "\x02h2\x08http/1.1";
         if (SSL_select_next_proto((unsigned char **)out, n_out, ours, sizeof ours - 1, in, n_in) !=
             OPENSSL_NPN_NEGOTIATED)
                 return SSL_TLSEXT_ERR_ALERT_FATAL;

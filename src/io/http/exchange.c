@@ -104,6 +104,14 @@ void exchange_lose_conn(struct exchange *x, bool timed_out)
                 exchange_free(x);
 }
 
+bool exchange_is_closed(struct exchange *x)
+{
+        mutex_lock(&x->mu);
+        bool is = x->closed;
+        mutex_unlock(&x->mu);
+        return is;
+}
+
 bool http_request_gone(const struct http_request *r)
 {
         return __atomic_load_n(&exchange_of(r)->cancel, __ATOMIC_SEQ_CST);
@@ -292,7 +300,11 @@ static struct error *closed_error_locked(const struct exchange *x)
 static void wait_for_room_locked(struct exchange *x)
 {
         while (!x->is_inline && x->pending.n > OUT_MARK_BYTES && !x->closed)
-                cond_wait(&x->room, &x->mu);
+                if (!cond_wait_ms(&x->room, &x->mu, x->sl->s->o.write_timeout_ms)) {
+                        /* The connection moves, or its own timer would have closed it: an HTTP/2 window that stays
+                         * shut. */
+                        x->closed = x->timed_out = x->aborted = true;
+                }
 }
 
 static void tell_loop_locked(struct exchange *x)

@@ -197,7 +197,8 @@ static void worker_main(void *arg)
                 s->n_busy++;
                 mutex_unlock(&s->mu);
                 struct loop *l = x->sl->l;
-                run_exchange(x);
+                if (!exchange_is_closed(x)) /* else it left while waiting */
+                        run_exchange(x);
                 loop_post(l, exchange_done_message, x); /* it may be gone from here on */
                 mutex_lock(&s->mu);
                 s->n_busy--;

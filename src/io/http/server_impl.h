@@ -141,6 +141,8 @@ struct exchange {
         bool dispatched, handler_done;  /* between the two a handler has it or will */
         int32_t stream_id;
         bool h2_head_sent, h2_deferred;
+        bool refused;                   /* answered without its handler: HTTP/2 bodies are read over */
+        size_t head_bytes;
         size_t h2_at; /* of h2_taken */
 
         /* Handler. */
@@ -180,6 +182,7 @@ struct exchange {
 struct exchange *exchange_new(struct conn *c);
 void exchange_free(struct exchange *x);
 void exchange_cancel(struct exchange *x);
+bool exchange_is_closed(struct exchange *x);
 void exchange_lose_conn(struct exchange *x, bool timed_out); /* its connection or stream is gone */
 /* Runs the handler to its end, including the last bytes handed over; on a worker or (is_inline) the loop. */
 void exchange_run(struct exchange *x, http_handler *h, void *ctx);

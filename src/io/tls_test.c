@@ -1,0 +1,355 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* tls_test.c — server and client over TLS and HTTP/2, with certificates made here. */
+#include "io/tls.h"
+
+#include <curl/curl.h>
+#include <nghttp2/nghttp2.h>
+#include <openssl/pem.h>
+#include <openssl/x509v3.h>
+#include <stdio.h>
+
+#include "base/alloc.h"
+#include "base/file.h"
+#include "base/thread.h"
+#include "io/http/client.h"
+#include "io/http/server.h"
+#include "io/http/test_client.h"
+
+struct authority {
+        EVP_PKEY *key;
+        X509 *cert;
+        char dir[300], ca[350], cert_file[350], key_file[350];
+};
+
+static void write_pem(const char *path, X509 *cert, EVP_PKEY *key)
+{
+        FILE *f = fopen(path, "we");
+        CHECK(f != NULL);
+        if (cert)
+                CHECK(PEM_write_X509(f, cert));
+        if (key)
+                CHECK(PEM_write_PrivateKey(f, key, NULL, NULL, 0, NULL, NULL));
+        fclose(f);
+}
+static X509 *make_cert(const char *name, EVP_PKEY *key, X509 *issuer, EVP_PKEY *issuer_key, const char *alt,
+                       long from_s, long to_s)
+{
+        static long serial = 1;
+        X509 *x = X509_new();
+        X509_set_version(x, 2);
+        ASN1_INTEGER_set(X509_get_serialNumber(x), serial++);
+        X509_gmtime_adj(X509_getm_notBefore(x), from_s);
+        X509_gmtime_adj(X509_getm_notAfter(x), to_s);
+        X509_NAME_add_entry_by_txt(X509_get_subject_name(x), "CN", MBSTRING_ASC, (const unsigned char *)name, -1, -1,
+                                   0);
+        X509_set_issuer_name(x, X509_get_subject_name(issuer ? issuer : x));
+        X509_set_pubkey(x, key);
+        X509V3_CTX ctx;
+        X509V3_set_ctx_nodb(&ctx);
+        X509V3_set_ctx(&ctx, issuer ? issuer : x, x, NULL, NULL, 0);
+        int nid[] = {NID_basic_constraints, NID_subject_alt_name};
+        const char *value[] = {issuer ? "CA:FALSE" : "critical,CA:TRUE", alt};
+        for (int i = 0; i < 2; i++) {
+                if (!value[i])
+                        continue;
+                X509_EXTENSION *e = X509V3_EXT_conf_nid(NULL, &ctx, nid[i], value[i]);
+                CHECK(e && X509_add_ext(x, e, -1));
+                X509_EXTENSION_free(e);
+        }
+        CHECK(X509_sign(x, issuer_key ? issuer_key : key, EVP_sha256()));
+        return x;
+}
+/* A CA and one certificate of it with its key, all in files. */
+static void authority_init(struct authority *a, const char *alt, long from_s, long to_s)
+{
+        snprintf(a->dir, sizeof a->dir, "%s", test_dir());
+        snprintf(a->ca, sizeof a->ca, "%s/ca.pem", a->dir);
+        snprintf(a->cert_file, sizeof a->cert_file, "%s/cert.pem", a->dir);
+        snprintf(a->key_file, sizeof a->key_file, "%s/key.pem", a->dir);
+        a->key = EVP_EC_gen("P-256");
+        a->cert = make_cert("test CA", a->key, NULL, NULL, NULL, -3600, 3600);
+        EVP_PKEY *key = EVP_EC_gen("P-256");
+        X509 *leaf = make_cert("leaf", key, a->cert, a->key, alt, from_s, to_s);
+        write_pem(a->ca, a->cert, NULL);
+        write_pem(a->cert_file, leaf, NULL);
+        write_pem(a->key_file, NULL, key);
+        X509_free(leaf);
+        EVP_PKEY_free(key);
+}
+static void authority_done(struct authority *a)
+{
+        X509_free(a->cert);
+        EVP_PKEY_free(a->key);
+}
+
+static void tell_version(struct http_request *r, void *ctx)
+{
+        (void)ctx;
+        http_replyf(r, 200, "text/plain", "%d %s %.*s %.*s", r->version, r->tls ? "tls" : "plain",
+                    STR_ARG(r->method_text), STR_ARG(r->body));
+}
+static void stream_much(struct http_request *r, void *ctx)
+{
+        (void)ctx;
+        char *p = mem_alloc(100000);
+        memset(p, 'x', 100000);
+        http_begin(r, 200, "text/plain");
+        for (int i = 0; i < 200; i++) {
+                struct error *e = http_write(r, (Str){p, 100000});
+                if (e) {
+                        error_free(e);
+                        break;
+                }
+        }
+        free(p);
+}
+static void abort_late(struct http_request *r, void *ctx)
+{
+        (void)ctx;
+        http_begin(r, 200, "text/plain");
+        error_ignore(http_write(r, STR("half")), "test");
+        error_ignore(http_flush(r), "test");
+        http_abort(r);
+}
+static struct http_server *serve(const struct http_tls_opts *tls, int *ret_port)
+{
+        struct http_server *s = NULL;
+        CHECK_OK(http_server_new(
+                &(struct http_server_opts){.name = "tls", .loops = 1, .tls = tls, .body_bytes_max = 5 << 20}, &s));
+        http_server_handle(s, "/v", HTTP_GET | HTTP_POST, HTTP_INLINE, tell_version, NULL);
+        http_server_handle(s, "/worker", HTTP_GET | HTTP_POST, 0, tell_version, NULL);
+        http_server_handle(s, "/much", HTTP_GET, 0, stream_much, NULL);
+        http_server_handle(s, "/abort", HTTP_GET, 0, abort_late, NULL);
+        CHECK_OK(http_server_listen(s, "127.0.0.1:0"));
+        CHECK_OK(http_server_start(s));
+        *ret_port = http_server_port(s, 0);
+        return s;
+}
+static void get_case(const struct http_client_conf *c, int port, const char *host, const char *want)
+{
+        struct http_response r = {0};
+        char url[100];
+        snprintf(url, sizeof url, "https://%s:%d/v", host, port);
+        struct error *e = http_fetch(c, &(struct http_client_request){.url = url, .timeout_ms = 20000}, &r);
+        if (*want == '2' || *want == '1') {
+                CHECK_OK(e);
+                CHECK_STR(buf_str(&r.body), want);
+                http_response_done(&r);
+                return;
+        }
+        char all[300];
+        snprintf(all, sizeof all, "Get \"%s\": %s", url, want);
+        CHECK_ERROR(e, all);
+}
+
+TEST(tls, serves_HTTP2_and_HTTP11_and_is_verified)
+{
+        struct authority a, other;
+        authority_init(&a, "IP:127.0.0.1,DNS:named.test", -3600, 3600);
+        authority_init(&other, "IP:127.0.0.1", -3600, 3600);
+        int port;
+        struct http_tls_opts tls = {.cert_file = a.cert_file, .key_file = a.key_file};
+        struct http_server *s = serve(&tls, &port);
+        get_case(&(struct http_client_conf){.tls.ca_file = a.ca}, port, "127.0.0.1", "20 tls GET ");
+        get_case(&(struct http_client_conf){.tls.ca_file = a.ca, .no_http2 = true}, port, "127.0.0.1", "11 tls GET ");
+        char *ca_text;
+        size_t n;
+        CHECK_OK(file_read(a.ca, 1 << 20, &ca_text, &n));
+        get_case(&(struct http_client_conf){.tls.ca = ca_text, .tls.server_name = "named.test"}, port, "127.0.0.1",
+                 "20 tls GET ");
+        free(ca_text);
+        get_case(&(struct http_client_conf){.tls.insecure_skip_verify = true}, port, "127.0.0.1", "20 tls GET ");
+        get_case(&(struct http_client_conf){.tls.ca_file = other.ca}, port, "127.0.0.1",
+                 "tls: failed to verify certificate: x509: certificate signed by unknown authority");
+        get_case(&(struct http_client_conf){.tls.ca_file = a.ca, .tls.server_name = "wrong.test"}, port, "127.0.0.1",
+                 "tls: failed to verify certificate: x509: certificate is not valid for any names, but wanted to match "
+                 "wrong.test");
+        get_case(&(struct http_client_conf){.tls.ca_file = "/nope"}, port, "127.0.0.1",
+                 "unable to read CA cert: unable to read file /nope: open /nope: no such file or directory");
+        http_server_stop(s, 0);
+        http_server_free(s);
+        authority_done(&a);
+        authority_done(&other);
+}
+
+TEST(tls, asks_for_client_certificates)
+{
+        struct authority a;
+        authority_init(&a, "IP:127.0.0.1", -3600, 3600);
+        int port;
+        struct http_tls_opts tls = {
+                .cert_file = a.cert_file, .key_file = a.key_file, .client_ca_file = a.ca, .client_required = true};
+        struct http_server *s = serve(&tls, &port);
+        get_case(&(struct http_client_conf){.tls = {.ca_file = a.ca, .cert_file = a.cert_file, .key_file = a.key_file}},
+                 port, "127.0.0.1", "20 tls GET ");
+        get_case(&(struct http_client_conf){.tls.ca_file = a.ca, .tls.max_version = 0x303}, port, "127.0.0.1",
+                 "remote error: tls: handshake failure");
+        struct test_client c;
+        test_client_open(&c, port);
+        test_client_send(&c, STR("GET /v HTTP/1.1\r\nHost: a\r\n\r\n")); /* no TLS at all: an alert, then the end */
+        while (test_client_more(&c)) {}
+        CHECK(!str_contains(buf_str(&c.in), STR("HTTP")));
+        test_client_close(&c);
+        http_server_stop(s, 0);
+        http_server_free(s);
+        authority_done(&a);
+}
+
+TEST(tls, takes_up_certificates_that_were_replaced)
+{
+        struct authority a;
+        authority_init(&a, "IP:127.0.0.1", -7200, -3600);
+        int port;
+        struct http_tls_opts tls = {.cert_file = a.cert_file, .key_file = a.key_file};
+        struct http_server *s = serve(&tls, &port);
+        struct http_client_conf conf = {.tls.ca_file = a.ca};
+        struct http_response r;
+        char url[100];
+        snprintf(url, sizeof url, "https://127.0.0.1:%d/v", port);
+        struct error *e = http_fetch(&conf, &(struct http_client_request){.url = url}, &r);
+        CHECK_MSG(strstr(error_str(e), "x509: certificate has expired or is not yet valid"), "%s", error_str(e));
+        error_free(e);
+        EVP_PKEY *key = EVP_EC_gen("P-256");
+        X509 *leaf = make_cert("leaf", key, a.cert, a.key, "IP:127.0.0.1", -3600, 3600);
+        write_pem(a.cert_file, leaf, NULL);
+        write_pem(a.key_file, NULL, key);
+        X509_free(leaf);
+        EVP_PKEY_free(key);
+        get_case(&conf, port, "127.0.0.1", "20 tls GET ");
+        http_server_stop(s, 0);
+        http_server_free(s);
+        authority_done(&a);
+}
+
+TEST(tls, tells_what_is_wrong_with_its_files)
+{
+        struct http_server *s;
+        struct http_tls_opts tls = {.cert_file = "/nope.pem", .key_file = "/nope.key"};
+        struct error *e = http_server_new(&(struct http_server_opts){.tls = &tls}, &s);
+        CHECK_MSG(strstr(error_str(e), "/nope.pem"), "%s", error_str(e));
+        error_free(e);
+}
+
+/* --- HTTP/2 without TLS, by libcurl with prior knowledge --- */
+
+static size_t collect(char *p, size_t size, size_t n, void *arg)
+{
+        buf_append(arg, p, size * n);
+        return size * n;
+}
+static CURLcode h2_get(int port, const char *path, const char *post, size_t n_post, long *ret_status, struct buf *out)
+{
+        CURL *c = curl_easy_init();
+        char url[100];
+        snprintf(url, sizeof url, "http://127.0.0.1:%d%s", port, path);
+        curl_easy_setopt(c, CURLOPT_URL, url);
+        curl_easy_setopt(c, CURLOPT_HTTP_VERSION, CURL_HTTP_VERSION_2_PRIOR_KNOWLEDGE);
+        curl_easy_setopt(c, CURLOPT_WRITEFUNCTION, collect);
+        curl_easy_setopt(c, CURLOPT_WRITEDATA, out);
+        curl_easy_setopt(c, CURLOPT_NOSIGNAL, 1L);
+        if (post) {
+                curl_easy_setopt(c, CURLOPT_POSTFIELDSIZE, (long)n_post);
+                curl_easy_setopt(c, CURLOPT_POSTFIELDS, post);
+        }
+        CURLcode rc = curl_easy_perform(c);
+        curl_easy_getinfo(c, CURLINFO_RESPONSE_CODE, ret_status);
+        curl_easy_cleanup(c);
+        return rc;
+}
+TEST(http2, works_with_prior_knowledge_on_plain_sockets)
+{
+        int port;
+        struct http_server *s = serve(NULL, &port);
+        struct buf b = BUF_INIT(32 << 20);
+        long status = 0;
+        CHECK_I64(h2_get(port, "/worker", "abc", 3, &status, &b), CURLE_OK);
+        CHECK_STR(buf_str(&b), "20 plain POST abc");
+        buf_clear(&b);
+        CHECK_I64(h2_get(port, "/nope", NULL, 0, &status, &b), CURLE_OK);
+        CHECK_I64(status, 404);
+        buf_clear(&b);
+        CHECK_I64(h2_get(port, "/much", NULL, 0, &status, &b), CURLE_OK);
+        CHECK_U64(b.n, 20000000);
+        buf_clear(&b);
+        CHECK_I64(h2_get(port, "/abort", NULL, 0, &status, &b), CURLE_HTTP2_STREAM);
+        size_t n = 6 << 20;
+        char *big = mem_zalloc(n);
+        buf_clear(&b);
+        h2_get(port, "/worker", big, n, &status, &b);
+        CHECK_I64(status, 413);
+        buf_clear(&b);
+        memset(big, 'y', 3 << 20);
+        CHECK_I64(h2_get(port, "/worker", big, 3 << 20, &status, &b), CURLE_OK);
+        CHECK_U64(b.n, (3 << 20) + strlen("20 plain POST "));
+        free(big);
+        buf_done(&b);
+        http_server_stop(s, 0);
+        http_server_free(s);
+}
+
+/* A client that opens streams and resets them at once. */
+TEST(http2, sends_away_who_only_resets_streams)
+{
+        int port;
+        struct http_server *s = serve(NULL, &port);
+        struct test_client c;
+        test_client_open(&c, port);
+        nghttp2_session_callbacks *cb;
+        nghttp2_session *ses;
+        nghttp2_session_callbacks_new(&cb);
+        nghttp2_session_client_new(&ses, cb, NULL);
+        nghttp2_session_callbacks_del(cb);
+        nghttp2_submit_settings(ses, 0, NULL, 0);
+        const uint8_t *p;
+        ssize_t n;
+#define NV(k, v) {(uint8_t *)(k), (uint8_t *)(v), sizeof(k) - 1, sizeof(v) - 1, 0}
+        nghttp2_nv head[] = {NV(":method", "POST"), NV(":path", "/worker"), NV(":scheme", "http"),
+                             NV(":authority", "a")};
+        for (int i = 0; i < 2000; i++) {
+                int32_t id = nghttp2_submit_headers(ses, 0, -1, NULL, head, 4, NULL);
+                if (id < 0)
+                        break;
+                while ((n = nghttp2_session_mem_send(ses, &p)) > 0)
+                        test_client_send(&c, (Str){(const char *)p, (size_t)n});
+                nghttp2_submit_rst_stream(ses, 0, id, NGHTTP2_CANCEL);
+                while ((n = nghttp2_session_mem_send(ses, &p)) > 0)
+                        test_client_send(&c, (Str){(const char *)p, (size_t)n});
+        }
+        while (test_client_more(&c)) { /* GOAWAY, then the end */
+        }
+        CHECK(c.in.n > 0);
+        nghttp2_session_del(ses);
+        test_client_close(&c);
+        http_server_stop(s, 0);
+        http_server_free(s);
+}
+
+struct many {
+        int port;
+        _Atomic int bad;
+};
+static void many_main(void *arg)
+{
+        struct many *m = arg;
+        struct buf b = BUF_INIT(32 << 20);
+        long status;
+        for (int i = 0; i < 20; i++) {
+                buf_clear(&b);
+                if (h2_get(m->port, i % 4 ? "/worker" : "/much", NULL, 0, &status, &b) != CURLE_OK || status != 200)
+                        m->bad++;
+        }
+        buf_done(&b);
+}
+TEST(http2, serves_many_clients)
+{
+        struct many m = {0};
+        struct http_server *s = serve(NULL, &m.port);
+        struct thread t[4];
+        for (int i = 0; i < 4; i++)
+                CHECK_OK(thread_start(&t[i], "h2", many_main, &m));
+        for (int i = 0; i < 4; i++)
+                thread_join(&t[i]);
+        CHECK_I64(m.bad, 0);
+        http_server_stop(s, 100);
+        http_server_free(s);
+}
