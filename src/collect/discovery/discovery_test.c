@@ -63,6 +63,29 @@ TEST(file_sd, refuses_with_upstreams_texts)
                     "json: cannot unmarshal string into Go struct field .targets of type []string");
 }
 
+/* As `promtool check config` words them. */
+TEST(file_sd, type_errors_are_worded_as_go_does)
+{
+#define YAML_GROUP "struct { Targets []string \"yaml:\\\"targets\\\"\"; Labels model.LabelSet \"yaml:\\\"labels\\\"\" }"
+        check_parse("x.json", "[{\"targets\": [\"a\"], \"labels\": {\"x\": 1}}]",
+                    "json: cannot unmarshal number into Go struct field .labels of type model.LabelValue");
+        check_parse("x.json", "[{\"targets\": [\"a\"], \"labels\": [\"x\"]}]",
+                    "json: cannot unmarshal array into Go struct field .labels of type "
+                    "map[model.LabelName]model.LabelValue");
+        check_parse("x.json", "{\"targets\": []}",
+                    "json: cannot unmarshal object into Go value of type []*targetgroup.Group");
+        check_parse("x.json", "[{\"targets\": [\"a\"], \"labels\": {\"\": \"x\"}}]", "\"\" is not a valid label name");
+        check_parse("x.yml", "targets: [a]\n",
+                    "yaml: unmarshal errors:\n  line 1: cannot unmarshal !!map into []*targetgroup.Group");
+        check_parse("x.yml", "- targets: a\n",
+                    "yaml: unmarshal errors:\n  line 1: cannot unmarshal !!str `a` into []string");
+        check_parse("x.yml", "- targets: [a]\n  labels: [x]\n",
+                    "yaml: unmarshal errors:\n  line 2: cannot unmarshal !!seq into model.LabelSet");
+        check_parse("x.yml", "- averylongscalar value\n",
+                    "yaml: unmarshal errors:\n  line 1: cannot unmarshal !!str `averylo...` into " YAML_GROUP);
+#undef YAML_GROUP
+}
+
 TEST(file_sd, paths_need_a_known_ending_and_one_star_at_the_end)
 {
         CHECK(file_sd_path_is_valid(STR("a/b.json")));

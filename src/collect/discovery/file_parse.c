@@ -205,7 +205,7 @@ static struct error *json_labels(const struct json *j, Pairs *ret)
         if (j->type == JSON_NULL)
                 return NULL;
         if (j->type != JSON_OBJECT)
-                return json_type_error(j, "labels", "map[string]model.LabelValue");
+                return json_type_error(j, "labels", "map[model.LabelName]model.LabelValue");
         JSON_EACH(m, j)
         {
                 if (!label_name_is_valid_utf8(m->key))
