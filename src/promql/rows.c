@@ -531,15 +531,36 @@ static struct error *open_selector(struct exec *q, const struct steps *st, struc
         return NULL;
 }
 
+static bool is_metadata(Str name)
+{
+        return str_eq(name, STR("__name__")) || str_eq(name, STR("__type__")) || str_eq(name, STR("__unit__"));
+}
+
+/* Next label that name dropping takes, at or after *at; labels are sorted, so that the search ends soon. */
+static const Label *next_metadata(Labels ls, size_t *at)
+{
+        for (; *at < ls.n && str_cmp(ls.v[*at].name, STR("__unit__")) <= 0; ++*at)
+                if (is_metadata(ls.v[*at].name))
+                        return &ls.v[(*at)++];
+        return NULL;
+}
+
+static bool same_metadata(Labels a, Labels b)
+{
+        for (size_t i = 0, k = 0;;) {
+                const Label *x = next_metadata(a, &i), *y = next_metadata(b, &k);
+                if (!x || !y)
+                        return x == y;
+                if (!str_eq(x->name, y->name) || !str_eq(x->value, y->value))
+                        return false;
+        }
+}
+
 static bool names_differ(const struct rows *r)
 {
-        for (size_t i = 1; i < r->n; i++) {
-                for (int k = 0; k < 3; k++) {
-                        static const Str names[] = {STR_INIT("__name__"), STR_INIT("__type__"), STR_INIT("__unit__")};
-                        if (!str_eq(labels_get(r->labels[i], names[k]), labels_get(r->labels[0], names[k])))
-                                return true;
-                }
-        }
+        for (size_t i = 1; i < r->n; i++)
+                if (!same_metadata(r->labels[i], r->labels[0]))
+                        return true;
         return false;
 }
 
