@@ -218,17 +218,51 @@ static struct error *over_budget(const struct arena *a)
         return error_new(ERROR_LIMIT, "memory limit of %zu bytes reached while selecting series", a->limit_bytes);
 }
 
+/* Most numbers of a series take two to four bytes. */
+static inline uint64_t take_number(struct cursor *c)
+{
+        const uint8_t *p = c->p;
+        if (LIKELY(cursor_left(c) >= 4)) {
+                if (p[0] < 0x80) {
+                        c->p += 1;
+                        return p[0];
+                }
+                uint64_t v = (p[0] & 0x7fu) | (uint64_t)(p[1] & 0x7f) << 7;
+                if (p[1] < 0x80) {
+                        c->p += 2;
+                        return v;
+                }
+                v |= (uint64_t)(p[2] & 0x7f) << 14;
+                if (p[2] < 0x80) {
+                        c->p += 3;
+                        return v;
+                }
+                v |= (uint64_t)(p[3] & 0x7f) << 21;
+                if (p[3] < 0x80) {
+                        c->p += 4;
+                        return v;
+                }
+        }
+        return take_uvarint(c);
+}
+
+static inline int64_t take_signed(struct cursor *c)
+{
+        uint64_t u = take_number(c);
+        return (int64_t)(u >> 1) ^ -(int64_t)(u & 1);
+}
+
 static struct error *read_labels(const struct index_reader *ix, struct cursor *c, struct arena *arena,
                                  struct index_near *near, Labels *ret)
 {
-        uint64_t n = take_uvarint(c);
+        uint64_t n = take_number(c);
         if (c->bad || n > cursor_left(c) / 2)
                 return error_new(ERROR_CORRUPT, "series: more labels than bytes");
         Label *l = arena_try_alloc(arena, (n ? n : 1) * sizeof *l);
         if (!l)
                 return over_budget(arena);
         for (size_t i = 0; i < n; i++) {
-                uint64_t name = take_uvarint(c), value = take_uvarint(c);
+                uint64_t name = take_number(c), value = take_number(c);
                 bool is_near = near && i < INDEX_NEAR_LABELS;
                 if (is_near && i < near->n && near->name[i] == name && near->value[i] == value) {
                         l[i] = near->labels[i];
@@ -257,7 +291,7 @@ static struct error *read_labels(const struct index_reader *ix, struct cursor *c
 static struct error *read_chunks(struct cursor *c, struct arena *arena, struct index_near *near,
                                  struct index_chunk **ret, size_t *ret_n)
 {
-        uint64_t n = take_uvarint(c);
+        uint64_t n = take_number(c);
         if (c->bad || n > cursor_left(c) / 3)
                 return error_new(ERROR_CORRUPT, "series: more chunks than bytes");
         struct index_chunk *k = near && n <= INDEX_NEAR_CHUNKS ? near->chunks[near->turn & 1]
@@ -266,13 +300,13 @@ static struct error *read_chunks(struct cursor *c, struct arena *arena, struct i
                 return over_budget(arena);
         for (size_t i = 0; i < n; i++) {
                 if (i == 0) {
-                        k[i].mint_ms = take_varint(c);
-                        k[i].maxt_ms = (TimeMs)((uint64_t)k[i].mint_ms + take_uvarint(c));
-                        k[i].ref = take_uvarint(c);
+                        k[i].mint_ms = take_signed(c);
+                        k[i].maxt_ms = (TimeMs)((uint64_t)k[i].mint_ms + take_number(c));
+                        k[i].ref = take_number(c);
                 } else {
-                        k[i].mint_ms = (TimeMs)((uint64_t)k[i - 1].maxt_ms + take_uvarint(c));
-                        k[i].maxt_ms = (TimeMs)((uint64_t)k[i].mint_ms + take_uvarint(c));
-                        k[i].ref = k[i - 1].ref + (uint64_t)take_varint(c);
+                        k[i].mint_ms = (TimeMs)((uint64_t)k[i - 1].maxt_ms + take_number(c));
+                        k[i].maxt_ms = (TimeMs)((uint64_t)k[i].mint_ms + take_number(c));
+                        k[i].ref = k[i - 1].ref + (uint64_t)take_signed(c);
                 }
                 if (k[i].maxt_ms < k[i].mint_ms || (i && k[i].mint_ms < k[i - 1].mint_ms))
                         return error_new(ERROR_CORRUPT, "series: times of its chunks do not ascend");
