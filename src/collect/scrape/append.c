@@ -97,6 +97,9 @@ static struct error *mark_vanished(struct scrape_cache *c, struct appender *app,
         return e;
 }
 
+/* On purpose unlike upstream 3.14, which leaves the series before a failing line unmarked, so that queries show their
+ * old value for five more minutes although up is 0: its documentation promises markers for all that a scrape did not
+ * give. */
 struct error *scrape_cache_append_stale(struct scrape_cache *c, struct appender *app, TimeMs t, bool *ret_flushed)
 {
         /* The iteration may have begun with a body that failed half-way: what it tracked is void, but "was" tells what
