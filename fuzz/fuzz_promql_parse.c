@@ -17,6 +17,44 @@ static bool is_known(const char *error)
                strstr(error, "by zero") || strstr(error, " in offset, expected ");
 }
 
+/* An offset such as - -5m + 3 is one duration, and prints as 5m + 3, which is not one: so upstream. */
+static bool has_open_offset(const struct expr *x)
+{
+        const struct time_modifiers *m = NULL;
+        switch (x->type) {
+        case EXPR_SELECTOR:
+                m = &x->selector.time;
+                break;
+        case EXPR_MATRIX:
+                return has_open_offset(x->matrix.selector);
+        case EXPR_SUBQUERY:
+                if (has_open_offset(x->subquery.child))
+                        return true;
+                m = &x->subquery.time;
+                break;
+        case EXPR_CALL:
+                for (size_t i = 0; i < x->call.n_args; i++)
+                        if (has_open_offset(x->call.args[i]))
+                                return true;
+                return false;
+        case EXPR_BINARY:
+                return has_open_offset(x->binary.lhs) || has_open_offset(x->binary.rhs);
+        case EXPR_UNARY:
+                return has_open_offset(x->unary.child);
+        case EXPR_PAREN:
+                return has_open_offset(x->paren.child);
+        case EXPR_AGGREGATE:
+                return has_open_offset(x->aggregate.child) ||
+                       (x->aggregate.param && has_open_offset(x->aggregate.param));
+        case EXPR_NUMBER:
+        case EXPR_STRING:
+        case EXPR_DURATION:
+                return false;
+        }
+        const struct expr *o = m->offset_expr;
+        return o && o->binary.lhs && !o->binary.wrapped && o->binary.op != OP_MIN_OF && o->binary.op != OP_MAX_OF;
+}
+
 static void reparses(Str printed, Str want)
 {
         struct arena a;
@@ -48,7 +86,7 @@ static void expression(Str text)
                 promql_print(&line, t.root);
                 promql_print_pretty(&pretty, t.root);
                 promql_print_ast_json(&json, t.root);
-                if (!buf_is_over(&line) && !buf_is_over(&pretty)) {
+                if (!buf_is_over(&line) && !buf_is_over(&pretty) && !has_open_offset(t.root)) {
                         reparses(buf_str(&line), buf_str(&line));
                         reparses(buf_str(&pretty), buf_str(&line));
                 }
