@@ -139,7 +139,8 @@ static struct error *set_operator(struct match *ma, struct mat *ret)
                 struct row *rows = exec_alloc(ma->q, m.n + ma->r.m.n, sizeof *rows, &e);
                 if (e)
                         return e;
-                memcpy(rows, m.rows, m.n * sizeof *rows);
+                if (m.n)
+                        memcpy(rows, m.rows, m.n * sizeof *rows);
                 if (ma->r.m.n)
                         memcpy(rows + m.n, ma->r.m.rows, ma->r.m.n * sizeof *rows);
                 m.rows = rows;

@@ -44,7 +44,22 @@ static struct error *eval_date_now(struct exec *q, const struct steps *st, struc
         return e ? e : samples_charge(q, st->n);
 }
 
-/* Of the equality matchers; a name that is matched twice is left out. */
+static bool matches_only_set(const struct expr *x, Str name)
+{
+        for (size_t i = 0; i < x->selector.n_matchers; i++)
+                if (str_eq(x->selector.matchers[i]->name, name) && !matcher_matches_empty(x->selector.matchers[i]))
+                        return true;
+        return false;
+}
+
+/* Upstream's storage moves these matchers behind the others, and the labels of absent() depend on the order. */
+static bool is_subtracting(const struct expr *x, const struct matcher *m)
+{
+        return !matches_only_set(x, m->name) ||
+               ((m->type == MATCH_NE || m->type == MATCH_NRE) && matcher_matches_empty(m));
+}
+
+/* Of the equality matchers; a name that is matched again after its equality is left out. */
 static Labels absent_labels(struct exec *q, const struct node *arg)
 {
         if (arg->type == EXPR_MATRIX)
@@ -55,9 +70,9 @@ static Labels absent_labels(struct exec *q, const struct node *arg)
         struct labels_builder b;
         labels_builder_init(&b);
         VEC(Str) has = VEC_INIT;
-        for (size_t i = 0; i < x->selector.n_matchers; i++) {
-                const struct matcher *m = x->selector.matchers[i];
-                if (str_eq(m->name, STR(METRIC_NAME)))
+        for (size_t i = 0; i < 2 * x->selector.n_matchers; i++) {
+                const struct matcher *m = x->selector.matchers[i % x->selector.n_matchers];
+                if (str_eq(m->name, STR(METRIC_NAME)) || is_subtracting(x, m) != (i >= x->selector.n_matchers))
                         continue;
                 bool seen = false;
                 for (size_t k = 0; k < has.n; k++)

@@ -126,7 +126,8 @@ static int cmp_rows(const void *pa, const void *pb, void *ctx)
         return sign * labels_cmp(a->labels, b->labels);
 }
 
-/* Stable, so that equal values stay in the order they came in. */
+/* Stable, so that equal values stay in the order they came in. A row moves to the front only if it is less: the natural
+ * order says of "" and any other text that neither comes first, and upstream leaves such rows where they are. */
 static void sort_rows(struct row *rows, size_t n, struct row *tmp, struct sorting *s)
 {
         if (n < 2)
@@ -135,7 +136,7 @@ static void sort_rows(struct row *rows, size_t n, struct row *tmp, struct sortin
         sort_rows(rows, mid, tmp, s);
         sort_rows(rows + mid, n - mid, tmp, s);
         for (size_t i = 0, j = mid, w = 0; w < n; w++)
-                tmp[w] = j >= n || (i < mid && cmp_rows(&rows[i], &rows[j], s) <= 0) ? rows[i++] : rows[j++];
+                tmp[w] = j >= n || (i < mid && cmp_rows(&rows[j], &rows[i], s) >= 0) ? rows[i++] : rows[j++];
         memcpy(rows, tmp, n * sizeof *rows);
 }
 
@@ -146,7 +147,7 @@ struct error *eval_sort(struct exec *q, const struct steps *st, struct node *n, 
         struct error *e = eval_mat(q, st, n->args[0], &m);
         if (e)
                 return e;
-        if (st->n > 1) {
+        if (st->start != st->end) {
                 annotations_add(&q->notes, ANNOTATION_WARNING, n->x->pos,
                                 "PromQL warning: sort is ineffective for range queries since results are always "
                                 "ordered by labels");
