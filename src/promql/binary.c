@@ -66,6 +66,7 @@ static struct error *sign(struct match *ma)
                 struct side *s = sides[k];
                 s->sig = exec_alloc(ma->q, s->m.n, sizeof *s->sig, &e);
                 for (size_t i = 0; !e && i < s->m.n; i++) {
+                        e = exec_poll_row(ma->q, i);
                         buf_clear(&key);
                         put_signature(&key, ma->m, s->m.rows[i].labels);
                         size_t at = (size_t)(uintptr_t)map_get(&seen, buf_str(&key));

@@ -130,6 +130,9 @@ static struct error *copy_series(struct exec *q, const struct steps *st, const s
         for (size_t i = 0; i < st->n; i++)
                 all[i] = step_time(st, i);
         for (size_t i = 0; i < m->n; i++) {
+                e = exec_poll_row(q, i);
+                if (e)
+                        return e;
                 const struct row *row = &m->rows[i];
                 size_t n = column_count(row->v, st->n);
                 struct result_series *s = &r->series[r->n_series];
@@ -264,7 +267,7 @@ static struct error *prepare(struct exec *q, const struct expr *x, struct node *
         struct error *e = node_build(q, x, ret);
         if (e || !q->selections)
                 return e;
-        e = storage_querier(q->storage, q->mint, q->maxt, q->arena, &q->querier);
+        e = storage_querier(q->storage, q->mint, q->maxt, &q->storage_arena, &q->querier);
         if (error_is(e, ERROR_INVALID))
                 e = error_join(error_new(ERROR_CORRUPT, "%s", error_str(e)), e);
         return e;
@@ -291,6 +294,7 @@ static void exec_init(struct exec *q, struct engine *en, struct storage *st, con
                 .step_ms = instant ? 0 : o->step_ms,
         };
         list_init(&q->blocks);
+        arena_init(&q->storage_arena, q->max_bytes);
         q->workers = mem_zalloc((size_t)q->n_workers * sizeof *q->workers);
         annotations_init(&q->notes, arena);
 }
@@ -308,6 +312,7 @@ static void exec_done(struct exec *q)
         }
         free(q->workers);
         querier_close(q->querier);
+        arena_done(&q->storage_arena);
         annotations_done(&q->notes);
 }
 

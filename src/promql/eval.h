@@ -97,7 +97,8 @@ struct worker {
 struct exec {
         struct storage *storage;
         struct querier *querier;
-        struct arena *arena;
+        struct arena *arena;            /* small things and the result; cannot end, what it holds is checked against max_bytes by exec_poll */
+        struct arena storage_arena;     /* what the storage gives; ends at max_bytes */
         struct pool *pool;
         struct worker *workers;
         int n_workers;
@@ -136,7 +137,13 @@ struct value {
 
 /* exec.c */
 #define eval_error(...) error_new(ERROR_LIMIT, __VA_ARGS__)     /* the API's "execution" */
-struct error *exec_poll(struct exec *q, const char *env) MUST_CHECK;
+struct error *exec_poll(struct exec *q, const char *env) MUST_CHECK;   /* time, cancel, memory */
+/* For loops over rows: polls now and then. */
+static inline struct error *exec_poll_row(struct exec *q, size_t i)
+{
+        return i % 1024 == 1023 ? exec_poll(q, "expression evaluation") : NULL;
+}
+
 void *exec_alloc(struct exec *q, size_t n, size_t size, struct error **ret);    /* arena; NULL: error set */
 double *column_new(struct exec *q, size_t rows, size_t n, struct error **ret);  /* uninitialised block */
 void column_free(struct exec *q, double *p);

@@ -11,24 +11,29 @@ struct block {
         double v[];
 };
 
+static struct error *over_budget(const struct exec *q)
+{
+        return error_new(ERROR_LIMIT, "query needs more than the %zu bytes of memory that one query may use", q->max_bytes);
+}
+
+static size_t used_bytes(const struct exec *q)
+{
+        return q->block_bytes + q->arena->used_bytes + q->storage_arena.used_bytes;
+}
+
 struct error *exec_poll(struct exec *q, const char *env)
 {
         if (q->cancel && __atomic_load_n(q->cancel, __ATOMIC_RELAXED)) /* a hint: no data hangs on it */
                 return error_new(ERROR_CANCELLED, "query was canceled in %s", env);
         if (time_mono_ns() >= q->deadline_ns)
                 return error_new(ERROR_TIMEOUT, "query timed out in %s", env);
-        return NULL;
-}
-
-static struct error *over_budget(const struct exec *q)
-{
-        return error_new(ERROR_LIMIT, "query needs more than the %zu bytes of memory that one query may use",
-                         q->max_bytes);
+        return used_bytes(q) > q->max_bytes ? over_budget(q) : NULL;
 }
 
 void *exec_alloc(struct exec *q, size_t n, size_t size, struct error **ret)
 {
-        void *p = arena_try_alloc(q->arena, arena_array_bytes(n ? n : 1, size));
+        size_t bytes = arena_array_bytes(n ? n : 1, size), used = used_bytes(q);
+        void *p = used > q->max_bytes || bytes > q->max_bytes - used ? NULL : arena_try_alloc(q->arena, bytes);
         if (!p)
                 *ret = over_budget(q);
         return p;
@@ -37,7 +42,7 @@ void *exec_alloc(struct exec *q, size_t n, size_t size, struct error **ret)
 double *column_new(struct exec *q, size_t rows, size_t n, struct error **ret)
 {
         size_t bytes = arena_array_bytes(arena_array_bytes(rows ? rows : 1, n ? n : 1), sizeof(double));
-        size_t used = q->block_bytes + q->arena->used_bytes;
+        size_t used = used_bytes(q);
         struct block *b = used > q->max_bytes || bytes > q->max_bytes - used ? NULL : mem_try_alloc(sizeof *b + bytes);
         if (!b) {
                 *ret = over_budget(q);
@@ -191,6 +196,9 @@ struct error *mat_merge(struct exec *q, struct mat *m, size_t n_steps)
         struct buf key = BUF_INIT(BUF_NO_LIMIT);
         size_t w = 0;
         for (size_t i = 0; i < m->n && !e; i++) {
+                e = exec_poll_row(q, i);
+                if (e)
+                        break;
                 buf_clear(&key);
                 labels_key(&key, m->rows[i].labels);
                 struct row *first = map_get(&seen, buf_str(&key));

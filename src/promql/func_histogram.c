@@ -79,7 +79,8 @@ static struct error *gather(struct histograms *h, const struct mat *in, const st
                 return e;
         struct map seen = MAP_INIT;
         struct buf key = BUF_INIT(BUF_NO_LIMIT);
-        for (size_t i = 0; i < in->n; i++) {
+        for (size_t i = 0; i < in->n && !e; i++) {
+                e = exec_poll_row(q, i);
                 Labels ls = in->rows[i].labels;
                 Str le = labels_get(ls, STR("le"));
                 bool out_of_range;
@@ -105,6 +106,8 @@ static struct error *gather(struct histograms *h, const struct mat *in, const st
         }
         map_done(&seen);
         buf_done(&key);
+        if (e)
+                return e;
         for (size_t g = 0; g < h->n; g++) {
                 h->p[g].buckets = rows;
                 rows += h->p[g].n;

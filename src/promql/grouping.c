@@ -59,8 +59,9 @@ struct error *grouping_make(struct exec *q, const struct expr *agg, Labels (*lab
         struct map seen = MAP_INIT; /* key -> index + 1 */
         struct buf key = BUF_INIT(BUF_NO_LIMIT);
         bool single = !agg->aggregate.without && agg->aggregate.n_labels == 0;
-        for (size_t i = 0; i < n_rows; i++) {
+        for (size_t i = 0; i < n_rows && !e; i++) {
                 size_t at = 0;
+                e = exec_poll_row(q, i);
                 if (!single) {
                         buf_clear(&key);
                         put_key(&key, agg, labels_of(ctx, i));
@@ -76,7 +77,8 @@ struct error *grouping_make(struct exec *q, const struct expr *agg, Labels (*lab
                 }
                 g.group_of[i] = at - 1;
         }
-        g.labels = exec_alloc(q, g.n, sizeof *g.labels, &e);
+        if (!e)
+                g.labels = exec_alloc(q, g.n, sizeof *g.labels, &e);
         if (!e && g.n)
                 memcpy(g.labels, labels.p, g.n * sizeof *g.labels);
         vec_done(&labels);
