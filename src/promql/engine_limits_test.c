@@ -44,9 +44,6 @@ TEST(engine, stops_at_its_sample_limit)
         CHECK_ERROR(run_range(en, st, "m_total", NULL), text);
         CHECK_ERROR(run_range(en, st, "sum(m_total)", NULL), text);
         CHECK_ERROR(run_range(en, st, "sum(rate(m_total[5m]))", NULL), text);
-        CHECK_ERROR(run_range(en, st,
-                              NULL),
-                    text);
         CHECK_OK(run_range(en, st, "m_total{i=\"0001\"}", NULL));
         engine_free(en);
         memory_storage_free(st);
