@@ -6,8 +6,8 @@
  *   e = head_truncate(h, mint);                     what is before mint is in blocks now
  *   e = head_close(h);
  *
- * A commit is in the log before it is seen. Commits are applied one after another and numbered; a querier shows those that were finished when
- * it was opened (of the newest four samples of a series: see head_read.c for the bound).
+ * A commit is in the log before it is seen. Commits are applied one after another and numbered; a querier shows those
+ * that were finished when it was opened (of the newest four samples of a series: see head_read.c for the bound).
  * Threads: any, but open/close. Format: docs/format/{wal,head_chunks}.md.  Upstream: tsdb/head*.go. */
 #ifndef TSDB_HEAD_HEAD_H
 #define TSDB_HEAD_HEAD_H
@@ -17,50 +17,52 @@
 
 struct head;
 struct head_opts {
-        const char *dir;                        /* the data directory: wal/ and chunks_head/ lie in it */
-        int64_t chunk_range_ms;                 /* of the smallest block: 2 h */
-        int samples_per_chunk;                  /* 0: 120 */
+        const char *dir;        /* the data directory: wal/ and chunks_head/ lie in it */
+        int64_t chunk_range_ms; /* of the smallest block: 2 h */
+        int samples_per_chunk;  /* 0: 120 */
         enum wal_compression wal_compression;
-        uint32_t wal_segment_bytes;             /* 0: 128 MiB */
-        const struct disk *disk;                /* NULL: disk_system */
-        TimeMs min_valid_ms;                    /* samples before are in blocks; TIME_MS_MIN: no blocks */
-        void (*progress)(void *ctx, int min, int max, int current);     /* while the log is read; NULL: none */
+        uint32_t wal_segment_bytes; /* 0: 128 MiB */
+        const struct disk *disk;    /* NULL: disk_system */
+        TimeMs min_valid_ms;        /* samples before are in blocks; TIME_MS_MIN: no blocks */
+        void (*progress)(void *ctx, int min, int max, int current); /* while the log is read; NULL: none */
         void *progress_ctx;
 };
 struct head_open_info {
         uint64_t wal_corruptions, mmap_corruptions;
-        uint64_t unknown_refs;                  /* samples whose series the log does not hold */
-        uint64_t histogram_records;             /* not read: native histograms come later */
+        uint64_t unknown_refs;      /* samples whose series the log does not hold */
+        uint64_t histogram_records; /* not read: native histograms come later */
         uint64_t skipped_ooo_chunks;
         double chunks_seconds, wal_seconds;
 };
 
 struct error *head_open(const struct head_opts *opts, struct head **ret, struct head_open_info *ret_info) MUST_CHECK;
-struct error *head_close(struct head *take_h) MUST_CHECK;       /* NULL is fine */
+struct error *head_close(struct head *take_h) MUST_CHECK; /* NULL is fine */
 struct storage *head_storage(struct head *h);
 
-bool head_is_empty(const struct head *h);               /* no sample ever, or none left */
-TimeMs head_min_ms(const struct head *h);               /* TIME_MS_MAX when empty */
-TimeMs head_max_ms(const struct head *h);               /* TIME_MS_MIN when empty */
+bool head_is_empty(const struct head *h); /* no sample ever, or none left */
+TimeMs head_min_ms(const struct head *h); /* TIME_MS_MAX when empty */
+TimeMs head_max_ms(const struct head *h); /* TIME_MS_MIN when empty */
 int64_t head_chunk_range_ms(const struct head *h);
-bool head_is_compactable(const struct head *h);         /* spans more than 1.5 ranges */
+bool head_is_compactable(const struct head *h); /* spans more than 1.5 ranges */
 /* Raises the floor for appends: no sample before mint_ms gets in any more, not even from appenders that are open. */
 void head_fence(struct head *h, TimeMs mint_ms);
 /* Forgets samples before mint_ms, series without samples, their log segments and chunk files. */
 struct error *head_truncate(struct head *h, TimeMs mint_ms) MUST_CHECK;
 /* Hides the samples in the range (inclusive) of matching series; written to the log. */
-struct error *head_delete(struct head *h, TimeMs mint_ms, TimeMs maxt_ms, const struct matcher *const *m, size_t n_m) MUST_CHECK;
+struct error *head_delete(struct head *h, TimeMs mint_ms, TimeMs maxt_ms, const struct matcher *const *m,
+                          size_t n_m) MUST_CHECK;
 
 struct head_stats {
         uint64_t series, series_created, series_removed, chunks, chunks_created, chunks_removed, samples_appended;
         uint64_t out_of_order, out_of_bounds, duplicates;
-        uint64_t label_pairs, symbol_bytes, active_appenders, truncations, truncations_failed, gcs, mmap_corruptions, wal_corruptions;
+        uint64_t label_pairs, symbol_bytes, active_appenders, truncations, truncations_failed, gcs, mmap_corruptions,
+                wal_corruptions;
         uint64_t checkpoint_creations, checkpoint_creations_failed, checkpoint_deletions, checkpoint_deletions_failed;
         double gc_seconds, wal_truncate_seconds;
         uint64_t wal_truncations;
         TimeMs min_ms, max_ms;
-        uint64_t low_watermark, high_watermark;         /* numbers of commits */
-        uint64_t wal_bytes, chunks_head_bytes;          /* on disk */
+        uint64_t low_watermark, high_watermark; /* numbers of commits */
+        uint64_t wal_bytes, chunks_head_bytes;  /* on disk */
         int wal_segment;
         struct wal_stats wal;
 };

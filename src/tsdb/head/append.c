@@ -1,0 +1,291 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Appenders: samples wait in columns; commit writes one batch to the log, then applies it under the head's lock.
+ * Upstream: tsdb/head_append.go. */
+#include "base/log.h"
+#include "tsdb/head/private.h"
+#include "tsdb/wal/record.h"
+
+struct head_appender {
+        struct appender base;
+        struct head *h;
+        bool has_bound;
+        TimeMs bound_ms; /* no sample before it */
+        uint32_t *slots; /* columns, pinned */
+        TimeMs *t;
+        double *v;
+        size_t n, cap;
+        struct buf rec;
+        struct wal_batch batch;
+};
+enum { SPARE_MAX = 16, SPARE_SAMPLES_MAX = 1 << 16 };
+
+void head_appender_free(struct head_appender *a)
+{
+        free(a->slots);
+        free(a->t);
+        free(a->v);
+        buf_done(&a->rec);
+        wal_batch_done(&a->batch);
+        free(a);
+}
+
+static void appender_end(struct head_appender *a)
+{
+        struct head *h = a->h;
+        for (size_t i = 0; i < a->n; i++)
+                series_unpin(h, a->slots[i]);
+        a->n = 0;
+        __atomic_fetch_sub(&h->appenders, 1, __ATOMIC_RELAXED);
+        mutex_lock(&h->spare_mu);
+        if (h->spare.n < SPARE_MAX && a->cap <= SPARE_SAMPLES_MAX) {
+                vec_push(&h->spare, a);
+                a = NULL;
+        }
+        mutex_unlock(&h->spare_mu);
+        if (a)
+                head_appender_free(a);
+}
+
+static void columns_grow(struct head_appender *a)
+{
+        a->cap = a->cap ? a->cap * 2 : 512;
+        a->slots = mem_realloc_array(a->slots, a->cap, sizeof *a->slots);
+        a->t = mem_realloc_array(a->t, a->cap, sizeof *a->t);
+        a->v = mem_realloc_array(a->v, a->cap, sizeof *a->v);
+}
+
+/* The first sample of an empty head says where its time begins. */
+static void bound_init(struct head_appender *a, TimeMs t)
+{
+        struct head *h = a->h;
+        TimeMs none = TIME_MS_MIN;
+        __atomic_compare_exchange_n(&h->max_ms, &none, t, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED);
+        none = TIME_MS_MAX;
+        __atomic_compare_exchange_n(&h->min_ms, &none, t, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED);
+        TimeMs max = load_relaxed(&h->max_ms), half = h->opts.chunk_range_ms / 2;
+        a->bound_ms = MAX(load_relaxed(&h->min_valid_ms), max < TIME_MS_MIN + half ? TIME_MS_MIN : max - half);
+        a->has_bound = true;
+}
+
+static struct error *check_labels(Labels ls)
+{
+        if (ls.n == 0 || ls.n > UINT16_MAX)
+                return error_new(ERROR_INVALID,
+                                 ls.n ? "too many labels: invalid sample" : "empty labelset: invalid sample");
+        for (size_t i = 0; i < ls.n; i++) {
+                if (ls.v[i].value.n == 0)
+                        return error_new(ERROR_INVALID, "label \"" STR_FMT "\" has no value: invalid sample",
+                                         STR_ARG(ls.v[i].name));
+                int c = i ? str_cmp(ls.v[i - 1].name, ls.v[i].name) : -1;
+                if (c == 0)
+                        return error_new(ERROR_INVALID, "label name \"" STR_FMT "\" is not unique: invalid sample",
+                                         STR_ARG(ls.v[i].name));
+                if (c > 0)
+                        return error_new(ERROR_INVALID, "label names are not sorted: invalid sample");
+        }
+        return NULL;
+}
+
+static struct error *slot_by_labels(struct head *h, SeriesRef ref, Labels ls, uint32_t *ret)
+{
+        if (ls.n == 0 && ref)
+                return error_new(ERROR_NOT_FOUND, "unknown series reference %llu", (unsigned long long)ref);
+        struct error *e = check_labels(ls);
+        if (e)
+                return e;
+        bool made;
+        *ret = series_get_or_make(h, ls, 0, /* pin= */ true, &made);
+        if (made)
+                __atomic_fetch_add(&h->stats.series_created, 1, __ATOMIC_RELAXED);
+        return NULL;
+}
+
+static struct error *ha_append(struct appender *base, SeriesRef ref, Labels labels, TimeMs t, double v,
+                               SeriesRef *ret_ref)
+{
+        struct head_appender *a = CONTAINER_OF(base, struct head_appender, base);
+        struct head *h = a->h;
+        if (UNLIKELY(!a->has_bound))
+                bound_init(a, t);
+        if (UNLIKELY(t < a->bound_ms)) {
+                add_relaxed(&h->out_of_bounds, 1);
+                return &error_out_of_bounds;
+        }
+        uint32_t slot = (uint32_t)ref - 1;
+        bool known = (uint32_t)ref && slot / HEAD_PAGE_SLOTS < HEAD_PAGES_MAX &&
+                     __atomic_load_n(&h->pages[slot / HEAD_PAGE_SLOTS], __ATOMIC_ACQUIRE) &&
+                     series_pin(h, slot, (uint32_t)(ref >> 32));
+        if (UNLIKELY(!known)) {
+                struct error *e = slot_by_labels(h, ref, labels, &slot);
+                if (e)
+                        return e;
+        }
+        struct series_slot *s = series_at(h, slot);
+        TimeMs last = load_relaxed(&s->last_t);
+        if (UNLIKELY(t <= last && last != TIME_MS_MIN)) {
+                uint64_t bits;
+                memcpy(&bits, &v, sizeof bits);
+                bool same = t == last && bits == load_relaxed(&s->last_v);
+                if (same)
+                        *ret_ref = ref_of(slot, load_relaxed(&s->gen));
+                series_unpin(h, slot);
+                if (same)
+                        return NULL;
+                if (t == last) {
+                        add_relaxed(&h->duplicates, 1);
+                        return &error_duplicate_sample;
+                }
+                add_relaxed(&h->out_of_order, 1);
+                return &error_out_of_order_sample;
+        }
+        if (UNLIKELY(a->n == a->cap))
+                columns_grow(a);
+        a->slots[a->n] = slot;
+        a->t[a->n] = t;
+        a->v[a->n++] = v;
+        *ret_ref = known ? ref : ref_of(slot, load_relaxed(&s->gen));
+        return NULL;
+}
+
+/* Records of the series that no commit has written yet; 0: there are none. */
+static size_t put_new_series(struct head *h, const struct head_appender *a)
+{
+        struct buf *b = &h->series_rec;
+        size_t n = 0;
+        buf_clear(b);
+        for (size_t i = 0; i < a->n; i++) {
+                struct series_slot *s = series_at(h, a->slots[i]);
+                if (LIKELY(s->flags & SERIES_LOGGED))
+                        continue;
+                if (n++ == 0) {
+                        record_series_begin(b);
+                        rwlock_read(&h->index_lock);
+                }
+                Label ls[64], *v = s->n_pairs <= ARRAY_LEN(ls) ? ls : mem_alloc(s->n_pairs * sizeof *v);
+                for (size_t k = 0; k < s->n_pairs; k++)
+                        v[k] = (Label){pair_name(&h->index, s->pairs[k]), pair_value(&h->index, s->pairs[k])};
+                record_series_add(b, s->wal_ref, (Labels){v, s->n_pairs});
+                if (v != ls)
+                        free(v);
+                s->flags |= SERIES_LOGGED; /* not twice in this record; taken back if the log refuses it */
+        }
+        if (n)
+                rwlock_unlock(&h->index_lock);
+        return n;
+}
+
+static struct error *log_locked(struct head *h, struct head_appender *a)
+{
+        if (!put_new_series(h, a))
+                return wal_log(h->wal, &a->batch);
+        wal_batch_clear(&h->series_batch);
+        struct error *e = wal_batch_add(&h->series_batch, buf_str(&h->series_rec));
+        if (!e)
+                e = wal_batch_add(&h->series_batch, buf_str(&a->rec));
+        if (!e)
+                e = wal_log(h->wal, &h->series_batch);
+        if (e) {
+                /* Some of these may be in the log from before: writing them once more does no harm. */
+                for (size_t i = 0; i < a->n; i++)
+                        series_at(h, a->slots[i])->flags &= (uint8_t)~SERIES_LOGGED;
+        }
+        return e;
+}
+
+static void apply_locked(struct head *h, const struct head_appender *a)
+{
+        uint32_t commit = load_relaxed(&h->applied) + 1;
+        TimeMs min = TIME_MS_MAX, max = TIME_MS_MIN, floor_ms = load_relaxed(&h->min_valid_ms);
+        uint64_t appended = 0, late = 0;
+        struct mutex *held = NULL;
+        for (size_t i = 0; i < a->n; i++) {
+                TimeMs t = a->t[i];
+                if (t < floor_ms) {
+                        late++;
+                        continue;
+                }
+                struct mutex *stripe = stripe_of(h, a->slots[i]);
+                if (stripe != held) {
+                        if (held)
+                                mutex_unlock(held);
+                        mutex_lock(stripe);
+                        held = stripe;
+                }
+                if (!series_append_locked(h, a->slots[i], series_at(h, a->slots[i]), t, a->v[i], commit))
+                        continue;
+                appended++;
+                min = MIN(min, t);
+                max = MAX(max, t);
+        }
+        if (held)
+                mutex_unlock(held);
+        if (appended)
+                head_widen(h, min, max);
+        add_relaxed(&h->out_of_bounds, late);
+        h->stats.samples_appended += appended;
+        __atomic_store_n(&h->applied, commit, __ATOMIC_RELEASE);
+}
+
+static struct error *ha_commit(struct appender *base)
+{
+        struct head_appender *a = CONTAINER_OF(base, struct head_appender, base);
+        struct head *h = a->h;
+        struct error *e = NULL;
+        if (a->n == 0)
+                goto out;
+        buf_clear(&a->rec);
+        wal_batch_clear(&a->batch);
+        struct samples_encoder enc = record_samples_begin(&a->rec, series_at(h, a->slots[0])->wal_ref, a->t[0]);
+        uint8_t *p = (uint8_t *)buf_reserve(&a->rec, a->n * RECORD_SAMPLE_MAX_BYTES), *from = p;
+        for (size_t i = 0; i < a->n; i++)
+                p = record_sample_put(&enc, p, series_at(h, a->slots[i])->wal_ref, a->t[i], a->v[i]);
+        a->rec.n += (size_t)(p - from);
+        e = wal_batch_add(&a->batch, buf_str(&a->rec));
+        if (e)
+                goto out;
+        mutex_lock(&h->mu);
+        e = log_locked(h, a);
+        if (!e) {
+                apply_locked(h, a);
+                struct error *why = head_flush_chunks_locked(h);
+                if (why) /* they stay in memory, and in the log; the next commit tries again */
+                        log_error("tsdb", "Writing full head chunks failed", KV_E(why));
+                error_free(why);
+        }
+        mutex_unlock(&h->mu);
+out:
+        appender_end(a);
+        return e;
+}
+
+static void ha_rollback(struct appender *base)
+{
+        appender_end(CONTAINER_OF(base, struct head_appender, base));
+}
+
+struct error *head_appender_new(struct storage *st, struct appender **ret)
+{
+        static const struct appender_ops ops = {.append = ha_append, .commit = ha_commit, .rollback = ha_rollback};
+        struct head *h = CONTAINER_OF(st, struct head, base);
+        struct head_appender *a = NULL;
+        mutex_lock(&h->spare_mu);
+        if (h->spare.n)
+                a = vec_pop(&h->spare);
+        mutex_unlock(&h->spare_mu);
+        if (!a) {
+                a = mem_new(struct head_appender);
+                buf_init(&a->rec, BUF_NO_LIMIT);
+                wal_batch_init(&a->batch, h->opts.wal_compression);
+                a->base.ops = &ops;
+                a->h = h;
+        }
+        a->has_bound = false;
+        TimeMs min = load_relaxed(&h->min_ms), max = load_relaxed(&h->max_ms), half = h->opts.chunk_range_ms / 2;
+        if (min != TIME_MS_MAX && max != TIME_MS_MIN) {
+                a->bound_ms = MAX(load_relaxed(&h->min_valid_ms), max < TIME_MS_MIN + half ? TIME_MS_MIN : max - half);
+                a->has_bound = true;
+        }
+        __atomic_fetch_add(&h->appenders, 1, __ATOMIC_RELAXED);
+        *ret = &a->base;
+        return NULL;
+}

@@ -1,0 +1,385 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Series: finding, making, removing them; their chunks growing and being cut.  Upstream: tsdb/head_append.go,
+ * computeChunkEndTime. */
+#include <math.h>
+#include <sys/mman.h>
+
+#include "tsdb/head/private.h"
+
+/* ---- the table ---- */
+
+static bool has_labels(const struct head *h, const struct series_slot *s, Labels ls)
+{
+        if (s->n_pairs != ls.n)
+                return false;
+        for (size_t i = 0; i < ls.n; i++)
+                if (!str_eq(pair_value(&h->index, s->pairs[i]), ls.v[i].value) ||
+                    !str_eq(pair_name(&h->index, s->pairs[i]), ls.v[i].name))
+                        return false;
+        return true;
+}
+
+uint32_t series_find(const struct head *h, Labels ls, uint32_t hash)
+{
+        if (!h->table_cap)
+                return UINT32_MAX;
+        uint32_t mask = h->table_cap - 1;
+        for (uint32_t i = hash & mask; h->table[i]; i = (i + 1) & mask) {
+                const struct series_slot *s = series_at(h, h->table[i] - 1);
+                if (s->hash == hash && has_labels(h, s, ls))
+                        return h->table[i] - 1;
+        }
+        return UINT32_MAX;
+}
+
+static void table_put(struct head *h, uint32_t slot, uint32_t hash)
+{
+        uint32_t mask = h->table_cap - 1, i = hash & mask;
+        while (h->table[i])
+                i = (i + 1) & mask;
+        h->table[i] = slot + 1;
+}
+
+static void table_grow(struct head *h)
+{
+        uint32_t *old = h->table, old_cap = h->table_cap;
+        h->table_cap = old_cap ? old_cap * 2 : 1024;
+        h->table = mem_zalloc((size_t)h->table_cap * sizeof *h->table);
+        for (uint32_t i = 0; i < old_cap; i++)
+                if (old[i])
+                        table_put(h, old[i] - 1, series_at(h, old[i] - 1)->hash);
+        free(old);
+}
+
+static void table_remove(struct head *h, uint32_t slot)
+{
+        uint32_t mask = h->table_cap - 1, hole = series_at(h, slot)->hash & mask;
+        while (h->table[hole] != slot + 1)
+                hole = (hole + 1) & mask;
+        for (uint32_t i = (hole + 1) & mask; h->table[i]; i = (i + 1) & mask) {
+                uint32_t home = series_at(h, h->table[i] - 1)->hash & mask;
+                if (((i - home) & mask) >= ((i - hole) & mask)) {
+                        h->table[hole] = h->table[i];
+                        hole = i;
+                }
+        }
+        h->table[hole] = 0;
+}
+
+/* ---- making and removing ---- */
+
+static uint32_t slot_take(struct head *h)
+{
+        if (h->free_slots.n)
+                return vec_pop(&h->free_slots);
+        uint32_t slot = h->n_slots++, page = slot / HEAD_PAGE_SLOTS;
+        if (page >= HEAD_PAGES_MAX)
+                bug("more than %d series slots", HEAD_PAGES_MAX * HEAD_PAGE_SLOTS);
+        if (slot % HEAD_PAGE_SLOTS == 0) {
+                struct series_slot *p = mem_zalloc(HEAD_PAGE_SLOTS * sizeof *p);
+                for (size_t i = 0; i < HEAD_PAGE_SLOTS; i++)
+                        p[i].pending = SERIES_DEAD;
+                __atomic_store_n(&h->pages[page], p, __ATOMIC_RELEASE);
+        }
+        return slot;
+}
+
+static uint32_t series_make(struct head *h, Labels ls, uint32_t hash, uint64_t wal_ref, bool pin)
+{
+        if ((load_relaxed(&h->n_series) + 1) * 4 > (uint64_t)h->table_cap * 3)
+                table_grow(h);
+        uint32_t slot = slot_take(h);
+        struct series_slot *s = series_at(h, slot);
+        struct mutex *stripe = stripe_of(h, slot);
+        mutex_lock(stripe);
+        s->wal_ref = wal_ref ? wal_ref : __atomic_fetch_add(&h->next_wal_ref, 1, __ATOMIC_RELAXED);
+        store_relaxed(&s->last_t, TIME_MS_MIN);
+        store_relaxed(&s->last_v, 0);
+        s->open = NULL;
+        s->full = NULL;
+        s->n_full = s->cap_full = s->cap_open = 0;
+        s->flags = wal_ref ? SERIES_LOGGED : 0;
+        s->newest = 0;
+        uint32_t applied = load_relaxed(&h->applied);
+        for (size_t i = 0; i < HEAD_ISOLATED; i++)
+                s->commits[i] = applied;
+        s->n_pairs = (uint16_t)ls.n;
+        s->hash = hash;
+        s->pairs = slab_alloc(&h->slab, ls.n * sizeof *s->pairs);
+        pairs_add(&h->index, slot, ls, s->pairs);
+        __atomic_store_n(&s->gen, s->gen + 1, __ATOMIC_SEQ_CST);
+        __atomic_fetch_sub(&s->pending, SERIES_DEAD - (pin ? 1 : 0), __ATOMIC_SEQ_CST);
+        mutex_unlock(stripe);
+        table_put(h, slot, hash);
+        __atomic_fetch_add(&h->n_series, 1, __ATOMIC_RELAXED);
+        return slot;
+}
+
+uint32_t series_get_or_make(struct head *h, Labels ls, uint64_t wal_ref, bool pin, bool *ret_made)
+{
+        uint64_t h64 = labels_hash(ls);
+        uint32_t hash = (uint32_t)(h64 ^ h64 >> 32);
+        *ret_made = false;
+        rwlock_read(&h->index_lock);
+        uint32_t slot = series_find(h, ls, hash);
+        bool ok = slot != UINT32_MAX && (!pin || series_pin(h, slot, load_relaxed(&series_at(h, slot)->gen)));
+        rwlock_unlock(&h->index_lock);
+        if (ok)
+                return slot;
+        rwlock_write(&h->index_lock);
+        slot = series_find(h, ls, hash);
+        /* gc marks and removes under the write lock, so what is found now is alive. */
+        if (slot == UINT32_MAX) {
+                slot = series_make(h, ls, hash, wal_ref, pin);
+                *ret_made = true;
+        } else if (pin) {
+                __atomic_fetch_add(&series_at(h, slot)->pending, 1, __ATOMIC_SEQ_CST);
+        }
+        rwlock_unlock(&h->index_lock);
+        return slot;
+}
+
+bool series_pin(struct head *h, uint32_t slot, uint32_t gen)
+{
+        struct series_slot *s = series_at(h, slot);
+        /* Counted first, looked at then: gc looks at the count first, so one of the two sees the other. */
+        uint32_t before = __atomic_fetch_add(&s->pending, 1, __ATOMIC_SEQ_CST);
+        if (!(before & SERIES_DEAD) && __atomic_load_n(&s->gen, __ATOMIC_SEQ_CST) == gen)
+                return true;
+        series_unpin(h, slot);
+        return false;
+}
+
+void series_unpin(struct head *h, uint32_t slot)
+{
+        __atomic_fetch_sub(&series_at(h, slot)->pending, 1, __ATOMIC_SEQ_CST);
+}
+
+void series_drop_open_locked(struct head *h, struct series_slot *s)
+{
+        slab_free(&h->slab, s->open, s->cap_open);
+        s->open = NULL;
+        s->cap_open = 0;
+}
+
+void series_remove_locked(struct head *h, uint32_t slot)
+{
+        struct series_slot *s = series_at(h, slot);
+        table_remove(h, slot);
+        pairs_remove(&h->index, slot, s->pairs, s->n_pairs);
+        slab_free(&h->slab, s->pairs, s->n_pairs * sizeof *s->pairs);
+        s->pairs = NULL;
+        s->n_pairs = 0;
+        struct mutex *stripe = stripe_of(h, slot);
+        mutex_lock(stripe);
+        series_drop_open_locked(h, s);
+        slab_free(&h->slab, s->full, s->cap_full * sizeof *s->full);
+        s->full = NULL;
+        s->n_full = s->cap_full = 0;
+        __atomic_store_n(&s->gen, s->gen + 1, __ATOMIC_SEQ_CST);
+        mutex_unlock(stripe);
+        vec_push(&h->free_slots, slot);
+        __atomic_fetch_sub(&h->n_series, 1, __ATOMIC_RELAXED);
+}
+
+Labels series_labels(const struct head *h, const struct series_slot *s, struct arena *a)
+{
+        Label *v = arena_try_alloc(a, arena_array_bytes(s->n_pairs ? s->n_pairs : 1, sizeof *v));
+        for (size_t i = 0; v && i < s->n_pairs; i++)
+                v[i] = (Label){pair_name(&h->index, s->pairs[i]), pair_value(&h->index, s->pairs[i])};
+        return (Labels){v, s->n_pairs};
+}
+
+/* ---- chunks ---- */
+
+void series_full_push_locked(struct head *h, struct series_slot *s, struct full_chunk c)
+{
+        if (s->n_full == UINT16_MAX)
+                bug("too many chunks in a series of the head");
+        if (s->n_full == s->cap_full) {
+                uint16_t cap = (uint16_t)MIN(s->cap_full ? s->cap_full + s->cap_full / 2 + 1 : 2, UINT16_MAX);
+                struct full_chunk *v = slab_alloc(&h->slab, cap * sizeof *v);
+                if (s->n_full)
+                        memcpy(v, s->full, s->n_full * sizeof *v);
+                slab_free(&h->slab, s->full, s->cap_full * sizeof *v);
+                s->full = v;
+                s->cap_full = cap;
+        }
+        s->full[s->n_full++] = c;
+}
+
+/* The open chunk becomes a full one in memory; the next flush takes it to the file. */
+static void chunk_finish(struct head *h, uint32_t slot, struct series_slot *s)
+{
+        size_t n = xor_bytes(&s->app);
+        uint8_t *p = slab_alloc(&h->slab, n);
+        memcpy(p, s->open, n);
+        series_full_push_locked(h, s,
+                                (struct full_chunk){.p = p,
+                                                    .mint_ms = s->open_mint_ms,
+                                                    .span_ms = (uint32_t)(s->app.t - s->open_mint_ms),
+                                                    .n_bytes = (uint32_t)n & 0x7ffffff,
+                                                    .is_memory = 1,
+                                                    .encoding = CHUNK_XOR});
+        vec_push(&h->memory_chunks, (struct memory_chunk){slot, s->gen, p});
+        series_drop_open_locked(h, s);
+}
+
+static TimeMs range_end(TimeMs t, int64_t width)
+{
+        int64_t r = t % width;
+        if (r < 0)
+                r += width;
+        return t - r > TIME_MS_MAX - width ? TIME_MS_MAX : t - r + width;
+}
+
+static TimeMs chunk_end_time(TimeMs start, TimeMs cur, TimeMs max)
+{
+        double n = (double)(max - start) / ((double)(cur - start + 1) * 4);
+        if (n <= 1)
+                return max;
+        return (TimeMs)((double)start + (double)(max - start) / floor(n));
+}
+
+static void chunk_start(struct head *h, struct series_slot *s, TimeMs t)
+{
+        s->cap_open = 32;
+        s->open = slab_alloc(&h->slab, s->cap_open);
+        xor_appender_init(&s->app, s->open);
+        s->open_mint_ms = t;
+        s->next_at_ms = range_end(t, h->opts.chunk_range_ms);
+        h->stats.chunks_created++;
+}
+
+bool series_append_locked(struct head *h, uint32_t slot, struct series_slot *s, TimeMs t, double v, uint32_t commit)
+{
+        if (load_relaxed(&s->last_t) >= t && (s->open || s->n_full))
+                return false;
+        if (s->open) {
+                int n = s->app.n;
+                if (n == h->samples_per_chunk / 4)
+                        s->next_at_ms = chunk_end_time(s->open_mint_ms, s->app.t, s->next_at_ms);
+                if (xor_bytes(&s->app) > CHUNK_BYTES_MAX || t >= s->next_at_ms || n >= h->samples_per_chunk * 2 ||
+                    (uint64_t)t - (uint64_t)s->open_mint_ms > UINT32_MAX)
+                        chunk_finish(h, slot, s);
+        }
+        if (!s->open)
+                chunk_start(h, s, t);
+        while (!xor_append(&s->app, s->open, s->cap_open, t, v)) {
+                uint16_t cap = (uint16_t)(s->cap_open + (s->cap_open < 128 ? 32 : 64));
+                uint8_t *p = slab_alloc(&h->slab, cap);
+                memcpy(p, s->open, xor_bytes(&s->app));
+                slab_free(&h->slab, s->open, s->cap_open);
+                s->open = p;
+                s->cap_open = cap;
+        }
+        uint64_t bits;
+        memcpy(&bits, &v, sizeof bits);
+        store_relaxed(&s->last_t, t);
+        store_relaxed(&s->last_v, bits);
+        s->newest = (uint8_t)((s->newest + 1) % HEAD_ISOLATED);
+        s->commits[s->newest] = commit;
+        return true;
+}
+
+/* Finds the chunk whose bytes are at p; NULL: it went with its series or a truncation. */
+static struct full_chunk *memory_chunk_find(struct head *h, const struct memory_chunk *m)
+{
+        struct series_slot *s = series_at(h, m->slot);
+        if (s->gen != m->gen)
+                return NULL;
+        for (size_t i = s->n_full; i-- > 0;)
+                if (s->full[i].p == m->p)
+                        return &s->full[i];
+        return NULL;
+}
+
+struct error *head_flush_chunks_locked(struct head *h)
+{
+        if (!h->memory_chunks.n || !h->mapper)
+                return NULL;
+        VEC(const uint8_t *) to = VEC_INIT;
+        struct error *e = NULL;
+        uint64_t durable = mapper_durable(h->mapper);
+        for (size_t i = 0; !e && i < h->memory_chunks.n; i++) {
+                const struct memory_chunk *m = &h->memory_chunks.p[i];
+                const struct full_chunk *f = memory_chunk_find(h, m); /* only writers change it, and that is us */
+                const uint8_t *p = NULL;
+                if (f) {
+                        struct chunk c = {.mint_ms = f->mint_ms,
+                                          .maxt_ms = f->mint_ms + f->span_ms,
+                                          .encoding = CHUNK_XOR,
+                                          .data = {(const char *)f->p, f->n_bytes}};
+                        e = mapper_put(h->mapper, series_at(h, m->slot)->wal_ref, &c, &p);
+                }
+                vec_push(&to, p);
+        }
+        if (!e)
+                e = mapper_flush(h->mapper);
+        durable = mapper_durable(h->mapper) - durable;
+        size_t i = 0;
+        for (; i < to.n; i++) {
+                const struct memory_chunk *m = &h->memory_chunks.p[i];
+                if (!to.p[i] && e)
+                        break;
+                if (to.p[i] && durable-- == 0)
+                        break;
+                struct mutex *stripe = stripe_of(h, m->slot);
+                mutex_lock(stripe);
+                struct full_chunk *f = memory_chunk_find(h, m);
+                size_t n = f ? f->n_bytes : 0;
+                if (f) {
+                        f->p = to.p[i];
+                        f->is_memory = 0;
+                }
+                mutex_unlock(stripe);
+                if (f)
+                        slab_free(&h->slab, (void *)m->p, n);
+        }
+        h->memory_chunks.n -= i;
+        if (i)
+                memmove(h->memory_chunks.p, h->memory_chunks.p + i, h->memory_chunks.n * sizeof *h->memory_chunks.p);
+        vec_done(&to);
+        return e;
+}
+
+/* ---- shared small things ---- */
+
+void head_widen(struct head *h, TimeMs mint_ms, TimeMs maxt_ms)
+{
+        TimeMs old = load_relaxed(&h->min_ms);
+        while (mint_ms < old &&
+               !__atomic_compare_exchange_n(&h->min_ms, &old, mint_ms, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED))
+                ;
+        old = load_relaxed(&h->max_ms);
+        while (maxt_ms > old &&
+               !__atomic_compare_exchange_n(&h->max_ms, &old, maxt_ms, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED))
+                ;
+}
+
+void head_retire(struct head *h, void *p, size_t n, bool is_map)
+{
+        mutex_lock(&h->retired_mu);
+        vec_push(&h->retired, (struct retired){p, n, is_map, h->next_querier});
+        mutex_unlock(&h->retired_mu);
+}
+
+void head_free_retired(struct head *h)
+{
+        mutex_lock(&h->retired_mu);
+        uint64_t oldest = UINT64_MAX;
+        if (!list_is_empty(&h->queriers))
+                oldest = CONTAINER_OF(h->queriers.next, struct head_querier, link)->number;
+        size_t n = 0;
+        for (; n < h->retired.n && h->retired.p[n].querier <= oldest; n++) {
+                struct retired r = h->retired.p[n];
+                if (r.is_map)
+                        munmap(r.p, r.n);
+                else
+                        slab_free(&h->slab, r.p, r.n);
+        }
+        h->retired.n -= n;
+        if (n)
+                memmove(h->retired.p, h->retired.p + n, h->retired.n * sizeof *h->retired.p);
+        mutex_unlock(&h->retired_mu);
+}
