@@ -102,11 +102,11 @@ struct sorting {
         const struct node *n;
 };
 
-/* NaN goes last whichever way. */
+/* NaN goes last whichever way; among themselves they change places, as upstream's comparison has it. */
 static int cmp_value(double a, double b, bool descending)
 {
         if (isnan(a) || isnan(b))
-                return isnan(a) - isnan(b);
+                return isnan(a) && !isnan(b) ? 1 : -1;
         int c = (a > b) - (a < b);
         return descending ? -c : c;
 }

@@ -36,6 +36,7 @@ struct rows {
         size_t batch_first;
         size_t n_with_samples;
         bool *has_samples; /* after rows_run */
+        bool *step_seen;   /* quantile_over_time: steps at which any row has a window with samples */
         uint64_t total_seen;
 };
 
@@ -241,14 +242,21 @@ static struct error *account_row(struct exec *q, const struct rows *r, const str
         return e;
 }
 
-static struct error *per_step_stats_begin(struct exec *q, const struct rows *r)
+static struct error *per_step_stats_begin(struct exec *q, struct rows *r)
 {
         const struct sample_stats *s = r->steps->stats;
         struct error *e = NULL;
+        bool is_range = r->leaf == LEAF_RANGE || r->leaf == LEAF_SUBQUERY;
+        if (is_range && r->call.func == FUNC_QUANTILE_OVER_TIME) {
+                r->step_seen = exec_alloc(q, r->steps->n, sizeof *r->step_seen, &e);
+                if (!r->step_seen)
+                        return e;
+                memset(r->step_seen, 0, r->steps->n * sizeof *r->step_seen);
+        }
         for (int i = 0; i < q->n_workers; i++) {
                 struct worker *w = &q->workers[i];
                 w->total_per_step = w->read_per_step = NULL;
-                if (!s->total_per_step || r->leaf == LEAF_MAT)
+                if ((!s->total_per_step && !r->step_seen) || r->leaf == LEAF_MAT)
                         continue;
                 w->total_per_step = exec_alloc(q, 2 * r->steps->n, sizeof(uint64_t), &e);
                 if (!w->total_per_step)
@@ -265,6 +273,10 @@ static void per_step_stats_end(struct exec *q, const struct rows *r)
         for (int i = 0; i < q->n_workers; i++) {
                 struct worker *w = &q->workers[i];
                 for (size_t k = 0; w->total_per_step && k < r->steps->n; k++) {
+                        if (r->step_seen)
+                                r->step_seen[k] = r->step_seen[k] || w->total_per_step[k] > 0;
+                        if (!s->total_per_step)
+                                continue;
                         s->total_per_step[k] += w->total_per_step[k];
                         if (r->leaf != LEAF_SUBQUERY)
                                 s->read_per_step[k] += w->read_per_step[k];
@@ -289,6 +301,8 @@ static struct error *range_checks(struct exec *q, const struct rows *r)
         const struct expr *x = r->node->x;
         enum function_id f = r->call.func;
         struct pos_range pos = r->node->args[0]->x->pos;
+        if (r->leaf == LEAF_SUBQUERY && r->node->args[0]->x->value == VALUE_MATRIX)
+                pos = (struct pos_range){0, 0}; /* upstream has put a selector without a position in its place by now */
         if (f == FUNC_RATE || f == FUNC_INCREASE) {
                 Str last = {0};
                 for (size_t i = 0; i < r->n; i++) {
@@ -309,9 +323,11 @@ static struct error *range_checks(struct exec *q, const struct rows *r)
                         }
                 }
         }
-        if (f == FUNC_QUANTILE_OVER_TIME && r->total_seen) {
+        if (f == FUNC_QUANTILE_OVER_TIME) {
                 for (size_t k = 0; k < r->steps->n; k++) {
                         double v = r->p1[k];
+                        if (!r->step_seen[k])
+                                continue;
                         if (isnan(v) || v < 0 || v > 1)
                                 note_quantile(q, v, pos);
                 }
