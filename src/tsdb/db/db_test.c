@@ -9,6 +9,7 @@
 
 #include "base/log.h"
 #include "base/test.h"
+#include "base/thread.h"
 #include "codec/json.h"
 #include "storage/decode.h"
 #include "storage/memory.h"
@@ -343,6 +344,41 @@ TEST(db, the_thread_does_it_by_itself)
         }
         check_blocks(db, "0-2/1 2-4/1 ");
         CHECK_U64(count(db, TIME_MS_MIN, TIME_MS_MAX), 2 * 360);
+        CHECK_OK(db_close(db));
+}
+
+struct asker {
+        struct db *db;
+        bool stop;
+        uint64_t want, rounds, wrong;
+};
+
+static void ask(void *arg)
+{
+        struct asker *a = arg;
+        while (!__atomic_load_n(&a->stop, __ATOMIC_SEQ_CST)) {
+                a->wrong += count(a->db, TIME_MS_MIN, 20 * HOUR_MS - 1) != a->want;
+                a->rounds++;
+        }
+}
+
+/* From head to block, from block to larger block: at no time is a sample missing or there twice. */
+TEST(db, queries_see_every_sample_while_blocks_are_made)
+{
+        struct db_opts o = test_opts(test_dir());
+        struct db *db = open_db(&o);
+        append(db, 20, 0, 20 * HOUR_MS);
+        struct asker a = {.db = db, .want = 20 * 20 * 60};
+        struct thread t = {0};
+        CHECK_OK(thread_start(&t, "asker", ask, &a));
+        CHECK_OK(db_compact(db));
+        append(db, 20, 20 * HOUR_MS, 30 * HOUR_MS);
+        CHECK_OK(db_compact(db));
+        __atomic_store_n(&a.stop, true, __ATOMIC_SEQ_CST);
+        thread_join(&t);
+        CHECK(a.rounds > 0);
+        CHECK_U64(a.wrong, 0);
+        check_blocks(db, "0-18/3 18-24/2 24-26/1 26-28/1 ");
         CHECK_OK(db_close(db));
 }
 
