@@ -289,6 +289,7 @@ static void exec_init(struct exec *q, struct engine *en, struct storage *st, con
                 .lookback_ms = o->lookback_ms > 0 ? o->lookback_ms : en->o.lookback_ms,
                 .subquery_step_ms = atomic_load(&en->subquery_step_ms),
                 .delayed_name_removal = en->o.delayed_name_removal,
+                .type_and_unit_labels = en->o.type_and_unit_labels,
                 .start = o->start_ms,
                 .end = instant ? o->start_ms : o->end_ms,
                 .step_ms = instant ? 0 : o->step_ms,

@@ -106,7 +106,7 @@ struct exec {
         const bool *cancel;
         size_t max_samples, max_bytes;
         int64_t lookback_ms, subquery_step_ms;
-        bool delayed_name_removal;
+        bool delayed_name_removal, type_and_unit_labels;
         TimeMs start, end;              /* of the query, for start(), end() */
         int64_t step_ms;                /* 0: instant */
         struct annotations notes;
@@ -126,7 +126,7 @@ struct mat {
         struct row *rows;               /* arena */
         size_t n;
         double **blocks;                /* what mat_done frees */
-        size_t n_blocks;
+        size_t n_blocks, cap_blocks;
 };
 struct value {
         enum value_type type;

@@ -13,7 +13,8 @@ struct block {
 
 static struct error *over_budget(const struct exec *q)
 {
-        return error_new(ERROR_LIMIT, "query needs more than the %zu bytes of memory that one query may use", q->max_bytes);
+        return error_new(ERROR_LIMIT, "query needs more than the %zu bytes of memory that one query may use",
+                         q->max_bytes);
 }
 
 static size_t used_bytes(const struct exec *q)
@@ -66,11 +67,14 @@ void column_free(struct exec *q, double *p)
 
 void mat_own(struct exec *q, struct mat *m, double *block)
 {
-        double **more = arena_array(q->arena, double *, m->n_blocks + 1);
-        if (m->n_blocks)
-                memcpy(more, m->blocks, m->n_blocks * sizeof *more);
-        more[m->n_blocks++] = block;
-        m->blocks = more;
+        if (m->n_blocks >= m->cap_blocks) {
+                m->cap_blocks = m->n_blocks ? 2 * m->n_blocks : 2;
+                double **more = arena_array(q->arena, double *, m->cap_blocks);
+                if (m->n_blocks)
+                        memcpy(more, m->blocks, m->n_blocks * sizeof *more);
+                m->blocks = more;
+        }
+        m->blocks[m->n_blocks++] = block;
 }
 
 void mat_done(struct exec *q, struct mat *m)

@@ -285,6 +285,31 @@ static void per_step_stats_end(struct exec *q, const struct rows *r)
         }
 }
 
+static bool is_metadata(Str name)
+{
+        return str_eq(name, STR("__name__")) || str_eq(name, STR("__type__")) || str_eq(name, STR("__unit__"));
+}
+
+/* Next label that name dropping takes, at or after *at; labels are sorted, so that the search ends soon. */
+static const Label *next_metadata(Labels ls, size_t *at)
+{
+        for (; *at < ls.n && str_cmp(ls.v[*at].name, STR("__unit__")) <= 0; ++*at)
+                if (is_metadata(ls.v[*at].name))
+                        return &ls.v[(*at)++];
+        return NULL;
+}
+
+static bool same_metadata(Labels a, Labels b)
+{
+        for (size_t i = 0, k = 0;;) {
+                const Label *x = next_metadata(a, &i), *y = next_metadata(b, &k);
+                if (!x || !y)
+                        return x == y;
+                if (!str_eq(x->name, y->name) || !str_eq(x->value, y->value))
+                        return false;
+        }
+}
+
 static bool has_counter_suffix(Str name)
 {
         return str_has_suffix(name, STR("_total")) || str_has_suffix(name, STR("_sum")) ||
@@ -296,33 +321,48 @@ static Labels input_labels(const struct rows *r, size_t i)
         return r->leaf == LEAF_SUBQUERY ? r->mat.rows[i].labels : r->sel->series[i].labels;
 }
 
+static void note_no_counter(struct exec *q, Labels ls, struct pos_range pos)
+{
+        Str name = labels_get(ls, STR(METRIC_NAME)), type = labels_get(ls, STR("__type__"));
+        struct buf b = BUF_INIT(1 << 20);
+        if (q->type_and_unit_labels) {
+                if (str_eq(type, STR("counter")) || str_eq(type, STR("histogram")))
+                        return;
+                buf_puts(&b, "__type__ label is not set to \"counter\" or \"histogram\", got ");
+                buf_put_go_quoted(&b, type);
+        } else {
+                if (has_counter_suffix(name))
+                        return;
+                buf_puts(&b, "name does not end in _total/_sum/_count/_bucket");
+        }
+        buf_puts(&b, ": ");
+        buf_put_go_quoted(&b, name);
+        annotations_add(&q->notes, ANNOTATION_INFO, pos, "PromQL info: metric might not be a counter, " STR_FMT,
+                        STR_ARG(buf_str(&b)));
+        buf_done(&b);
+}
+
+static void note_counters(struct exec *q, const struct rows *r, struct pos_range pos)
+{
+        Labels last = {0};
+        for (size_t i = 0; i < r->n; i++) {
+                Labels ls = input_labels(r, i);
+                if (!r->has_samples[i] || (last.n && same_metadata(last, ls)))
+                        continue;
+                last = ls;
+                if (labels_has(ls, STR(METRIC_NAME)))
+                        note_no_counter(q, ls, pos);
+        }
+}
+
 static struct error *range_checks(struct exec *q, const struct rows *r)
 {
-        const struct expr *x = r->node->x;
         enum function_id f = r->call.func;
-        struct pos_range pos = r->node->args[0]->x->pos;
-        if (r->leaf == LEAF_SUBQUERY && r->node->args[0]->x->value == VALUE_MATRIX)
-                pos = (struct pos_range){0, 0}; /* upstream has put a selector without a position in its place by now */
-        if (f == FUNC_RATE || f == FUNC_INCREASE) {
-                Str last = {0};
-                for (size_t i = 0; i < r->n; i++) {
-                        if (!r->has_samples[i])
-                                continue;
-                        Str name = labels_get(input_labels(r, i), STR(METRIC_NAME));
-                        if (name.n == 0 || str_eq(name, last))
-                                continue;
-                        last = name;
-                        if (!has_counter_suffix(name)) {
-                                struct buf b = BUF_INIT(1 << 20);
-                                buf_put_go_quoted(&b, name);
-                                annotations_add(&q->notes, ANNOTATION_INFO, pos,
-                                                "PromQL info: metric might not be a counter, name does not end in "
-                                                "_total/_sum/_count/_bucket: " STR_FMT,
-                                                STR_ARG(buf_str(&b)));
-                                buf_done(&b);
-                        }
-                }
-        }
+        /* Upstream puts a range vector without a place in the place of a subquery before it calls the function. */
+        struct pos_range pos =
+                r->node->args[0]->type == EXPR_SUBQUERY ? (struct pos_range){0} : r->node->args[0]->x->pos;
+        if (f == FUNC_RATE || f == FUNC_INCREASE)
+                note_counters(q, r, pos);
         if (f == FUNC_QUANTILE_OVER_TIME) {
                 for (size_t k = 0; k < r->steps->n; k++) {
                         double v = r->p1[k];
@@ -340,7 +380,6 @@ static struct error *range_checks(struct exec *q, const struct rows *r)
                                 return eval_error("invalid trend factor. Expected: 0 < tf < 1, got: %f", r->p2[k]);
                 }
         }
-        (void)x;
         return NULL;
 }
 
@@ -545,31 +584,6 @@ static struct error *open_selector(struct exec *q, const struct steps *st, struc
         for (size_t i = 0; i < r->n; i++)
                 r->labels[i] = n->sel->series[i].labels;
         return NULL;
-}
-
-static bool is_metadata(Str name)
-{
-        return str_eq(name, STR("__name__")) || str_eq(name, STR("__type__")) || str_eq(name, STR("__unit__"));
-}
-
-/* Next label that name dropping takes, at or after *at; labels are sorted, so that the search ends soon. */
-static const Label *next_metadata(Labels ls, size_t *at)
-{
-        for (; *at < ls.n && str_cmp(ls.v[*at].name, STR("__unit__")) <= 0; ++*at)
-                if (is_metadata(ls.v[*at].name))
-                        return &ls.v[(*at)++];
-        return NULL;
-}
-
-static bool same_metadata(Labels a, Labels b)
-{
-        for (size_t i = 0, k = 0;;) {
-                const Label *x = next_metadata(a, &i), *y = next_metadata(b, &k);
-                if (!x || !y)
-                        return x == y;
-                if (!str_eq(x->name, y->name) || !str_eq(x->value, y->value))
-                        return false;
-        }
 }
 
 static bool names_differ(const struct rows *r)
