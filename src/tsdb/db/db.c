@@ -170,6 +170,8 @@ struct error *db_start(struct db *db)
         mutex_unlock(&db->compaction);
         if (e)
                 return error_wrap(e, "reloadBlocks");
+        if (db->opts.cancel && __atomic_load_n(db->opts.cancel, __ATOMIC_SEQ_CST))
+                return error_new(ERROR_CANCELLED, "cancelled");
         e = start_head(db);
         if (!e && !db->opts.no_compact)
                 e = thread_start(&db->thread, "tsdb-compact", db_thread, db);

@@ -32,7 +32,7 @@ struct db_opts {
         bool allow_overlapping_compaction;      /* true */
         const struct disk *disk;                /* NULL: disk_system */
         const struct clock *clock;              /* NULL: clock_system */
-        const bool *cancel;                     /* NULL, or stops a long replay */
+        const bool *cancel;                     /* NULL, or: db_start ends with ERROR_CANCELLED. Looked at before the head is read, not yet while it is */
 };
 #define DB_OPTS_INIT                                                                                                                   \
         {.min_block_ms = 7200000, .wal_compression = WAL_SNAPPY, .reload_ms = 60000, .allow_overlapping_compaction = true}
