@@ -114,7 +114,7 @@ static struct error *chunks_copy_locked(struct head_querier *q, uint32_t slot, c
                 if (!hidden && (c.mint_ms > q->maxt_ms || c.maxt_ms < q->mint_ms))
                         continue;
                 if (must_copy) {
-                        char *bytes;
+                        char *bytes = NULL;
                         struct error *e = copy_bytes(q->arena, &c, &bytes);
                         if (e)
                                 return e;

@@ -3,7 +3,12 @@
 
 #include <string.h>
 
-enum { PAGE_BYTES = 256 * 1024 };
+enum { PAGE_BYTES = 32 * 1024, REGION_BYTES = 1 << 20 };
+struct slab_page {        /* in the beginning of the page, which is aligned to its size */
+        struct list link; /* in partial or empty; alone when it is full */
+        void *free;
+        uint32_t used, fresh; /* blocks given out; offset of what was never given out */
+};
 
 static size_t class_of(size_t n, size_t *ret_bytes)
 {
@@ -21,40 +26,71 @@ void slab_init(struct slab *s)
 {
         *s = (struct slab){.at = NULL};
         mutex_init(&s->mu);
+        list_init(&s->empty);
+        for (size_t i = 0; i < SLAB_CLASSES; i++)
+                list_init(&s->partial[i]);
 }
 
 void slab_done(struct slab *s)
 {
-        for (size_t i = 0; i < s->pages.n; i++)
-                free(s->pages.p[i]);
-        vec_done(&s->pages);
+        for (size_t i = 0; i < s->regions.n; i++)
+                free(s->regions.p[i]);
+        vec_done(&s->regions);
         mutex_done(&s->mu);
+}
+
+static struct slab_page *page_take(struct slab *s)
+{
+        struct slab_page *page;
+        if (!list_is_empty(&s->empty)) {
+                page = CONTAINER_OF(s->empty.next, struct slab_page, link);
+                list_remove(&page->link);
+                s->empty_bytes -= PAGE_BYTES;
+        } else {
+                if (s->at == s->end) {
+                        s->at = aligned_alloc(PAGE_BYTES, REGION_BYTES);
+                        if (!s->at)
+                                bug("out of memory");
+                        s->end = s->at + REGION_BYTES;
+                        s->bytes += REGION_BYTES;
+                        s->empty_bytes += REGION_BYTES;
+                        vec_push(&s->regions, s->at);
+                }
+                page = (struct slab_page *)(void *)s->at;
+                s->at += PAGE_BYTES;
+                s->empty_bytes -= PAGE_BYTES;
+        }
+        *page = (struct slab_page){.fresh = sizeof *page};
+        list_init(&page->link);
+        return page;
 }
 
 void *slab_alloc(struct slab *s, size_t n)
 {
-        void *p;
         mutex_lock(&s->mu);
         if (n > SLAB_MAX) {
                 s->bytes += n;
-                p = mem_alloc(n);
-                goto out;
+                mutex_unlock(&s->mu);
+                return mem_alloc(n);
         }
         size_t bytes, c = class_of(n, &bytes);
-        p = s->free[c];
+        struct slab_page *page;
+        if (list_is_empty(&s->partial[c])) {
+                page = page_take(s);
+                list_push_front(&s->partial[c], &page->link);
+        } else {
+                page = CONTAINER_OF(s->partial[c].next, struct slab_page, link);
+        }
+        void *p = page->free;
         if (p) {
-                memcpy(&s->free[c], p, sizeof(void *));
-                goto out;
+                memcpy(&page->free, p, sizeof(void *));
+        } else {
+                p = (char *)page + page->fresh;
+                page->fresh += (uint32_t)bytes;
         }
-        if ((size_t)(s->end - s->at) < bytes) {
-                s->at = mem_alloc(PAGE_BYTES);
-                s->end = s->at + PAGE_BYTES;
-                s->bytes += PAGE_BYTES;
-                vec_push(&s->pages, s->at);
-        }
-        p = s->at;
-        s->at += bytes;
-out:
+        page->used++;
+        if (!page->free && page->fresh + bytes > PAGE_BYTES)
+                list_remove(&page->link);
         mutex_unlock(&s->mu);
         return p;
 }
@@ -69,8 +105,17 @@ void slab_free(struct slab *s, void *p, size_t n)
                 free(p);
         } else {
                 size_t bytes, c = class_of(n, &bytes);
-                memcpy(p, &s->free[c], sizeof(void *));
-                s->free[c] = p;
+                struct slab_page *page = (struct slab_page *)(void *)((uintptr_t)p & ~(uintptr_t)(PAGE_BYTES - 1));
+                bool was_full = !page->free && page->fresh + bytes > PAGE_BYTES;
+                memcpy(p, &page->free, sizeof(void *));
+                page->free = p;
+                if (--page->used == 0) {
+                        list_remove(&page->link);
+                        list_push_front(&s->empty, &page->link);
+                        s->empty_bytes += PAGE_BYTES;
+                } else if (was_full) {
+                        list_push_back(&s->partial[c], &page->link);
+                }
         }
         mutex_unlock(&s->mu);
 }
@@ -78,7 +123,7 @@ void slab_free(struct slab *s, void *p, size_t n)
 uint64_t slab_bytes(struct slab *s)
 {
         mutex_lock(&s->mu);
-        uint64_t n = s->bytes;
+        uint64_t n = s->bytes - s->empty_bytes;
         mutex_unlock(&s->mu);
         return n;
 }
