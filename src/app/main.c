@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "app/roles.h"
 #include "base/compiler.h"
 
 struct role {
@@ -15,6 +16,8 @@ static int help_run(int argc, char **argv);
 static int version_run(int argc, char **argv);
 
 static const struct role roles[] = {
+        {"up", "all of it in one process: watches this host, no configuration needed", up_run},
+        {"prometheus", "the Prometheus server: its flags, configuration file, data directory and API", prometheus_run},
         {"help", "print this", help_run},
         {"version", "print the version", version_run},
 };
@@ -23,7 +26,7 @@ static int help_run(int argc, char **argv)
 {
         (void)argc;
         (void)argv;
-        puts("usage: coeus <role> [flags]\n\nRoles:");
+        puts("usage: coeus <role> [flags]\n\nA link with the name of a role that points to coeus does the same. coeus <role> --help shows its flags.\n\nRoles:");
         for (size_t i = 0; i < ARRAY_LEN(roles); i++)
                 printf("  %-12s %s\n", roles[i].name, roles[i].what);
         return 0;

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* From head to blocks, from blocks to larger ones; snapshots; deletions.  Upstream: tsdb/db.go, Compact. */
+#include <stdatomic.h>
+
 #include <inttypes.h>
 #include <stdio.h>
 #include <time.h>
@@ -283,12 +285,22 @@ struct error *db_snapshot(struct db *db, bool with_head, char **ret_name)
         return e;
 }
 
-/* Sleeps; false when the database stops. */
-static bool nap(struct db *db, int64_t ms)
+/* The original's appenders tell the database at commit; a new appender is as good a time, and costs two loads. Not again while a round is due. */
+void db_wake_if_compactable(struct db *db, struct head *head)
+{
+        if (!head_is_compactable(head) || atomic_exchange(&db->wake, true))
+                return;
+        mutex_lock(&db->mu);
+        cond_broadcast(&db->changed);
+        mutex_unlock(&db->mu);
+}
+
+/* Sleeps, if may_wake only until the head became compactable; false when the database stops. */
+static bool nap(struct db *db, int64_t ms, bool may_wake)
 {
         int64_t until = time_mono_ms() + ms;
         mutex_lock(&db->mu);
-        for (int64_t left = ms; !db->stop && left > 0; left = until - time_mono_ms())
+        for (int64_t left = ms; !db->stop && left > 0 && !(may_wake && atomic_load(&db->wake)); left = until - time_mono_ms())
                 cond_wait_ms(&db->changed, &db->mu, left);
         bool go_on = !db->stop;
         mutex_unlock(&db->mu);
@@ -300,7 +312,7 @@ void db_thread(void *arg)
         enum { BACKOFF_MIN_MS = 1000, BACKOFF_MAX_MS = 60000 };
         struct db *db = arg;
         int64_t backoff_ms = 0;
-        while (nap(db, backoff_ms) && nap(db, db->opts.reload_ms)) {
+        while (nap(db, backoff_ms, /* may_wake= */ false) && nap(db, db->opts.reload_ms, /* may_wake= */ true)) {
                 struct error *e = db_reload(db);
                 if (e)
                         log_error(DB_COMPONENT, "reloadBlocks", KV_E(e));
@@ -308,6 +320,7 @@ void db_thread(void *arg)
                 mutex_lock(&db->mu);
                 db->stats.compactions_triggered++;
                 mutex_unlock(&db->mu);
+                atomic_store(&db->wake, false);
                 e = db_compact(db);
                 if (e)
                         log_error(DB_COMPONENT, "compaction failed", KV_E(e));

@@ -119,6 +119,7 @@ static struct error *open_appender(struct storage *s, struct appender **ret)
         struct head *head = db_head(db);
         if (!head)
                 return error_new(ERROR_UNAVAILABLE, "TSDB not ready");
+        db_wake_if_compactable(db, head);
         return storage_appender(head_storage(head), ret);
 }
 

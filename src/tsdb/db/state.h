@@ -21,10 +21,11 @@ struct db {
         int64_t ranges[COMPACT_RANGES_MAX];
         size_t n_ranges;
         struct thread thread;
+        _Atomic bool wake;              /* a round of compaction is due */
 
         struct mutex compaction;        /* held during compactions, deletions, reloads, snapshots */
         struct mutex mu;                /* guards all below */
-        struct cond changed;            /* stop was set, or a querier was closed */
+        struct cond changed;            /* stop was set, a querier was closed, or the head became compactable */
         bool stop;                      /* also read without mu, atomically, by block_write */
         BlockVec blocks;                /* ascending by mint */
         struct list queriers;           /* struct db_querier */
@@ -37,6 +38,7 @@ struct db {
 };
 
 bool db_is_stopping(struct db *db);
+void db_wake_if_compactable(struct db *db, struct head *head);  /* any thread, often: cheap when there is nothing to do */
 struct error *db_lock_dir(struct db *db) MUST_CHECK;
 struct error *db_unlock_dir(struct db *db) MUST_CHECK;
 /* compaction is held. */
