@@ -1,61 +1,27 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "promql/engine.h"
 
+#include <stdlib.h>
+
+#include "base/file.h"
 #include "base/test.h"
 #include "codec/float_text.h"
 #include "storage/memory.h"
-
-/* One value of a line: 3, 0+60x10 (0, 60, … 600), _, stale. */
-static void load_values(struct storage *st, Labels ls, Str text, int64_t step_ms, TimeMs *t)
-{
-        Str base = text, inc = {0}, times = {0};
-        ptrdiff_t x = str_find(text, 'x');
-        if (x > 0) {
-                ptrdiff_t sign = x - 1;
-                while (sign > 0 && text.p[sign] != '+' && text.p[sign] != '-')
-                        sign--;
-                base = str_sub(text, 0, (size_t)sign);
-                inc = str_sub(text, (size_t)sign + (text.p[sign] == '+'), (size_t)x);
-                times = str_skip(text, (size_t)x + 1);
-        }
-        double v = 0, d = 0;
-        uint64_t n = 0;
-        bool range;
-        if (str_eq(text, STR("stale"))) {
-                uint64_t bits = STALE_NAN_BITS;
-                memcpy(&v, &bits, sizeof v);
-        } else if (!str_eq(text, STR("_"))) {
-                CHECK(float_parse(base, &v, &range));
-        }
-        if (inc.n)
-                CHECK(float_parse(inc, &d, &range) && str_to_u64(times, &n));
-        for (uint64_t i = 0; i <= n; i++, *t += step_ms, v += d)
-                if (!str_eq(text, STR("_")))
-                        CHECK_OK(memory_storage_add(st, ls, *t, v));
-}
 
 /* A storage from lines of "metric{labels} v v v …" at 0, step, 2 step, … */
 static struct storage *load(int64_t step_ms, const char *const *lines)
 {
         struct storage *st = memory_storage_new();
+        struct arena a;
+        arena_init(&a, 64 << 20);
         for (; *lines; lines++) {
-                Str name, values, word;
-                CHECK(str_cut(str_from(*lines), ' ', &name, &values));
-                struct arena a;
-                arena_init(&a, 1 << 20);
-                MatcherVec m = VEC_INIT;
-                CHECK_OK(promql_parse_selector(name, &a, &m));
-                LabelVec ls = VEC_INIT;
-                for (size_t i = 0; i < m.n; i++)
-                        vec_push(&ls, (Label){m.p[i]->name, m.p[i]->value});
-                labels_sort(ls.p, ls.n);
-                TimeMs t = 0;
-                while (str_next(&values, ' ', &word))
-                        load_values(st, (Labels){ls.p, ls.n}, word, step_ms, &t);
-                vec_done(&ls);
-                matcher_vec_done(&m);
-                arena_done(&a);
+                struct promql_series_line l;
+                CHECK_OK(promql_parse_series_line(str_from(*lines), &a, &l));
+                for (size_t i = 0; i < l.n; i++)
+                        if (!l.values[i].omitted)
+                                CHECK_OK(memory_storage_add(st, l.labels, (TimeMs)i * step_ms, l.values[i].v));
         }
+        arena_done(&a);
         return st;
 }
 
@@ -134,4 +100,84 @@ TEST(engine, evaluates_selectors_rates_and_sums)
                     "[{__name__=\"a_total\", i=\"0\", job=\"x\"}, {__name__=\"a_total\", i=\"1\", "
                     "job=\"x\"}];many-to-many matching not allowed: matching labels must be unique on one side\n");
         memory_storage_free(st);
+}
+
+static int cmp_lines(const void *a, const void *b)
+{
+        return str_cmp(*(const Str *)a, *(const Str *)b);
+}
+
+/* The lines of an instant vector in the order of their text, as they were recorded. */
+static void sort_lines(struct buf *b, size_t n)
+{
+        StrVec lines = VEC_INIT;
+        Str rest = buf_str(b), line;
+        while (str_next(&rest, '\n', &line))
+                vec_push(&lines, line);
+        if (n > 1)
+                qsort(lines.p, n, sizeof *lines.p, cmp_lines);
+        struct buf out = BUF_INIT(1 << 20);
+        for (size_t i = 0; i < lines.n; i++) {
+                buf_put(&out, lines.p[i]);
+                buf_putc(&out, '\n');
+        }
+        buf_clear(b);
+        buf_put(b, buf_str(&out));
+        buf_done(&out);
+        vec_done(&lines);
+}
+
+static void run_recorded(struct engine *en, struct storage *st, bool range, Str query, struct buf *ret)
+{
+        struct query_opts q = {
+                .text = query, .start_ms = range ? 0 : 600000, .end_ms = 1200000, .step_ms = range ? 120000 : 0};
+        struct query_result r = {0};
+        struct error *e = range ? engine_range(en, st, &q, &r) : engine_instant(en, st, &q, &r);
+        if (e)
+                buf_printf(ret, "error: %s\n", error_str(e));
+        else
+                print_result(ret, &r);
+        bool ordered = str_has_prefix(query, STR("sort")) || str_has_prefix(query, STR("topk")) ||
+                       str_has_prefix(query, STR("bottomk"));
+        if (!e && r.type == VALUE_VECTOR && !ordered)
+                sort_lines(ret, r.n_series);
+        error_free(e);
+        query_result_done(&r);
+}
+
+TEST(engine, answers_as_recorded_from_the_original)
+{
+        char *text;
+        size_t n, n_cases = 0;
+        CHECK_OK(file_read(COEUS_SOURCE_DIR "/tests/conformance/engine.txt", 1 << 20, &text, &n));
+        Str rest = {text, n}, line;
+        VEC(const char *) loads = VEC_INIT;
+        while (str_next(&rest, '\n', &line) && line.n)
+                if (str_has_prefix(line, STR("load ")))
+                        vec_push(&loads, str_dup(str_skip(line, 5)));
+        vec_push(&loads, NULL);
+        struct storage *st = load(60000, loads.p);
+        struct engine *en = engine_new(&all_on);
+        while (str_next(&rest, '\n', &line)) {
+                Str kind, query;
+                CHECK(str_cut(line, ' ', &kind, &query));
+                Str want = rest;
+                size_t end = 0;
+                while (str_next(&rest, '\n', &line) && line.n)
+                        end += line.n + 1;
+                want = str_sub(want, 0, end);
+                struct buf got = BUF_INIT(1 << 20);
+                run_recorded(en, st, str_eq(kind, STR("range")), query, &got);
+                CHECK_MSG(str_eq(buf_str(&got), want), STR_FMT " " STR_FMT "\ngot  " STR_FMT "want " STR_FMT,
+                          STR_ARG(kind), STR_ARG(query), STR_ARG(buf_str(&got)), STR_ARG(want));
+                buf_done(&got);
+                n_cases++;
+        }
+        CHECK(n_cases > 100);
+        for (size_t i = 0; i + 1 < loads.n; i++)
+                free((char *)loads.p[i]);
+        vec_done(&loads);
+        engine_free(en);
+        memory_storage_free(st);
+        free(text);
 }
