@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The queries of bench/query.py on the engine alone: 10,000 series (SERIES) of 6 h at 15 s as XOR chunks in memory, step 60 s. Build: ninja
- * bench/engine_bench; prints milliseconds, best of five, CPU of one thread and wall clock with all cores. */
+/* The queries of bench/query.py on the engine alone: 10,000 series (SERIES, ONLY=part of a title) of 6 h at 15 s as XOR
+ * chunks in memory, step 60 s. Build: ninja bench/engine_bench; prints milliseconds, best of five, CPU of one thread
+ * and wall clock with all cores. */
 #include <stdio.h>
 
 #include "base/clock.h"
@@ -24,7 +25,8 @@ struct bench_querier {
         struct arena *arena;
 };
 
-static struct error *bench_select(struct querier *base, const struct select_hints *h, const struct matcher *const *m, size_t n_m, struct series_set **ret)
+static struct error *bench_select(struct querier *base, const struct select_hints *h, const struct matcher *const *m,
+                                  size_t n_m, struct series_set **ret)
 {
         struct bench_querier *q = CONTAINER_OF(base, struct bench_querier, base);
         struct series *found = arena_array(q->arena, struct series, q->st->n);
@@ -40,11 +42,13 @@ static void bench_close(struct querier *q)
 {
 }
 
-static struct error *bench_open(struct storage *s, TimeMs mint_ms, TimeMs maxt_ms, struct arena *arena, struct querier **ret)
+static struct error *bench_open(struct storage *s, TimeMs mint_ms, TimeMs maxt_ms, struct arena *arena,
+                                struct querier **ret)
 {
         static const struct querier_ops ops = {.select = bench_select, .close = bench_close};
         struct bench_querier *q = arena_new(arena, struct bench_querier);
-        *q = (struct bench_querier){.base.ops = &ops, .st = CONTAINER_OF(s, struct bench_storage, base), .arena = arena};
+        *q = (struct bench_querier){
+                .base.ops = &ops, .st = CONTAINER_OF(s, struct bench_storage, base), .arena = arena};
         *ret = &q->base;
         return NULL;
 }
@@ -58,7 +62,8 @@ static int by_labels(const void *a, const void *b)
 static Labels labels_of(struct arena *a, size_t i)
 {
         size_t kind = i % 10, pod = i / 10;
-        static const char *const names[] = {"bench_requests_total", "bench_errors_total", "bench_bytes_total", "bench_memory_bytes", "bench_latency_seconds_bucket"};
+        static const char *const names[] = {"bench_requests_total", "bench_errors_total", "bench_bytes_total",
+                                            "bench_memory_bytes", "bench_latency_seconds_bucket"};
         static const int name_of[] = {0, 0, 0, 1, 2, 3, 4, 4, 4, 4};
         static const char *const codes[] = {"200", "404", "500"}, *const les[] = {"0.1", "0.5", "1", "+Inf"};
         Label *v = arena_array(a, Label, 4);
@@ -87,7 +92,10 @@ static void generate(struct bench_storage *st, size_t n)
         static double v[SAMPLES];
         for (size_t i = 0; i < n; i++) {
                 size_t kind = i % 10, pod = i / 10;
-                uint64_t step = kind < 3 ? 3 + pod % 17 + kind : kind < 5 ? 1 + pod % 5 + 1000 * (kind - 3) : kind == 5 ? 0 : (kind - 5) * (1 + pod % 7);
+                uint64_t step = kind < 3    ? 3 + pod % 17 + kind
+                                : kind < 5  ? 1 + pod % 5 + 1000 * (kind - 3)
+                                : kind == 5 ? 0
+                                            : (kind - 5) * (1 + pod % 7);
                 uint64_t value = 1000 * pod, state = 12345 + i;
                 for (size_t k = 0; k < SAMPLES; k++) {
                         state = (state * 1103515245 + 12345) & 0x7fffffff;
@@ -114,9 +122,11 @@ static const struct {
         {"sum by", "sum by (namespace) (bench_memory_bytes)"},
         {"rate of one metric", "rate(bench_requests_total[5m])"},
         {"rate over a regex of names", "sum by (code) (rate({__name__=~\"bench_(requests|errors|bytes)_total\"}[5m]))"},
-        {"quantile of rates", "histogram_quantile(0.99, sum by (le, namespace) (rate(bench_latency_seconds_bucket[5m])))"},
+        {"quantile of rates",
+         "histogram_quantile(0.99, sum by (le, namespace) (rate(bench_latency_seconds_bucket[5m])))"},
         {"max of avg_over_time", "max by (namespace) (avg_over_time(bench_memory_bytes[10m]))"},
-        {"ratio with on()", "sum by (pod) (rate(bench_errors_total[5m])) / on(pod) sum by (pod) (rate(bench_requests_total[5m]))"},
+        {"ratio with on()",
+         "sum by (pod) (rate(bench_errors_total[5m])) / on(pod) sum by (pod) (rate(bench_requests_total[5m]))"},
         {"topk", "topk(5, sum by (pod) (rate(bench_requests_total[5m])))"},
         {"count over a regex selector", "count(bench_requests_total{pod=~\"app-.*[02468]\",code!=\"500\"})"},
         {"subquery of a rate", "max_over_time(sum by (namespace) (rate(bench_requests_total[5m]))[30m:1m])"},
@@ -124,11 +134,15 @@ static const struct {
         {"all: sum by of rate", "sum by (namespace) (rate({pod=~\".+\"}[5m]))"},
 };
 
-static double best_ms(struct engine *en, struct storage *st, const char *text, int64_t (*now_ns)(void), size_t *ret_series)
+static double best_ms(struct engine *en, struct storage *st, const char *text, int64_t (*now_ns)(void),
+                      size_t *ret_series)
 {
         int64_t best = INT64_MAX;
         for (int i = 0; i < ROUNDS; i++) {
-                struct query_opts q = {.text = str_from(text), .start_ms = (END_S - HOURS * 3600 + 600) * 1000, .end_ms = (END_S - 60) * 1000, .step_ms = 60000};
+                struct query_opts q = {.text = str_from(text),
+                                       .start_ms = (END_S - HOURS * 3600 + 600) * 1000,
+                                       .end_ms = (END_S - 60) * 1000,
+                                       .step_ms = 60000};
                 struct query_result r;
                 int64_t t = now_ns();
                 struct error *e = engine_range(en, st, &q, &r);
@@ -150,11 +164,16 @@ int main(void)
         struct error *e = pool_new("query", cpu_count() - 1, &pool);
         if (e)
                 bug("%s", error_str(e));
-        struct engine *one = engine_new(&(struct engine_opts){0}), *all = engine_new(&(struct engine_opts){.pool = pool});
+        struct engine *one = engine_new(&(struct engine_opts){0}),
+                      *all = engine_new(&(struct engine_opts){.pool = pool});
         printf("%-30s %8s %10s %8s\n", "ms", "1 CPU", "all cores", "series");
+        const char *only = getenv("ONLY");
         for (size_t i = 0; i < ARRAY_LEN(queries); i++) {
                 size_t series;
-                double a = best_ms(one, &st.base, queries[i].query, time_thread_cpu_ns, &series), b = best_ms(all, &st.base, queries[i].query, time_mono_ns, &series);
+                if (only && !strstr(queries[i].title, only))
+                        continue;
+                double a = best_ms(one, &st.base, queries[i].query, time_thread_cpu_ns, &series),
+                       b = best_ms(all, &st.base, queries[i].query, time_mono_ns, &series);
                 printf("%-30s %8.2f %10.2f %8zu\n", queries[i].title, a, b, series);
         }
         engine_free(one);
