@@ -1,0 +1,12 @@
+// SPDX-License-Identifier: Apache-2.0
+import { createTheme } from "@mantine/core";
+
+export const theme = createTheme({
+        primaryColor: "blue",
+        primaryShade: { light: 8, dark: 5 },
+        autoContrast: true,
+        defaultRadius: "sm",
+        fontFamily: "system-ui, -apple-system, 'Segoe UI', Roboto, 'Noto Sans', 'DejaVu Sans', sans-serif",
+        fontFamilyMonospace: "ui-monospace, SFMono-Regular, Menlo, Consolas, 'DejaVu Sans Mono', monospace",
+        respectReducedMotion: true,
+});
