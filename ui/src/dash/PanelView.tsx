@@ -133,7 +133,8 @@ function Drawing({ panel, data, height, syncKey, onSelect }: Props & { data: Pan
                                 height={height}
                         />
                 );
-        const legend = series.length > 1 ? Math.min(48, 24 * Math.ceil(series.length / 5)) : 0;
+        const named = series.length > 1 || panel.targets.some((t) => t.legendFormat);
+        const legend = named ? Math.min(48, 24 * Math.ceil(series.length / 5)) : 0;
         return (
                 <>
                         <Chart

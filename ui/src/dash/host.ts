@@ -63,7 +63,7 @@ function gauge(title: string, x: number, expr: string, warn: number, bad: number
 
 const I = 'instance="$instance"';
 const DISK = `${I}, device!~"(loop|ram|zram|dm-|sr|fd)[0-9]*"`;
-const NET = `${I}, device!~"lo|veth.*|br-.*|docker.*|cni.*|cali.*"`;
+const NET = `${I}, device!~"lo|ifb.*|veth.*|br-.*|docker.*|cni.*|cali.*"`;
 const FS = `${I}, fstype!~"tmpfs|ramfs|overlay|squashfs|fuse.*|nsfs|devtmpfs|iso9660|rootfs", mountpoint!~"/(proc|sys|dev|run)($|/.*)"`;
 const stacked = { fillOpacity: 35, stacking: { mode: "normal" } } as const;
 const filled = { fillOpacity: 12 };
@@ -181,10 +181,10 @@ export const host: Board = {
                         12,
                         22,
                         [
-                                [`rate(node_network_receive_errs_total{${NET}}[$__rate_interval])`, "{{device}} receive errors"],
-                                [`rate(node_network_transmit_errs_total{${NET}}[$__rate_interval])`, "{{device}} transmit errors"],
-                                [`rate(node_network_receive_drop_total{${NET}}[$__rate_interval])`, "{{device}} receive drops"],
-                                [`rate(node_network_transmit_drop_total{${NET}}[$__rate_interval])`, "{{device}} transmit drops"],
+                                [`sum(rate(node_network_receive_errs_total{${NET}}[$__rate_interval]))`, "receive errors"],
+                                [`sum(rate(node_network_transmit_errs_total{${NET}}[$__rate_interval]))`, "transmit errors"],
+                                [`sum(rate(node_network_receive_drop_total{${NET}}[$__rate_interval]))`, "receive drops"],
+                                [`sum(rate(node_network_transmit_drop_total{${NET}}[$__rate_interval]))`, "transmit drops"],
                         ],
                         { unit: "pps", min: 0 },
                 ),

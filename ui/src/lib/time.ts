@@ -80,3 +80,17 @@ export function ago(rfc3339: string, nowMs: number, human: (ms: number) => strin
         const t = Date.parse(rfc3339);
         return !Number.isFinite(t) || t < 0 ? "never" : `${human(Math.max(0, nowMs - t))} ago`;
 }
+
+/** Texts for the ticks of a time axis, seconds; a new day says its date below. */
+export function timeTicks(ticks: number[], stepSeconds: number, utc: boolean): string[] {
+        let day = "";
+        return ticks.map((t) => {
+                const point = formatPoint(t * 1000, utc);
+                const date = point.slice(0, 10);
+                const fresh = day !== "" && date !== day;
+                day = date;
+                if (stepSeconds >= 86_400) return date.slice(stepSeconds >= 86_400 * 28 ? 0 : 5, stepSeconds >= 86_400 * 28 ? 7 : 10);
+                const time = stepSeconds < 1 ? point.slice(11) : point.slice(11, stepSeconds < 60 ? 19 : 16);
+                return fresh ? `${time}\n${date.slice(5)}` : time;
+        });
+}

@@ -2,50 +2,11 @@
 import { Accordion, Group, SegmentedControl, Stack, Table, Text, TextInput } from "@mantine/core";
 import { useMemo, useState } from "react";
 import { useApi } from "../lib/api";
-import { type Labels, matchesFilter } from "../lib/series";
 import { useUrlParam } from "../lib/urlParam";
 import { Icon } from "../ui/icons";
 import { LabelBadges, Loaded, Note, PageTitle, StateBadge } from "../ui/parts";
+import { type DiscoveredPool, discoveredPools } from "./discovered";
 import type { TargetsAnswer } from "./targets";
-
-interface Found {
-        discovered: Labels;
-        /** null: relabelling dropped it. */
-        labels: Labels | null;
-}
-interface Pool {
-        name: string;
-        active: number;
-        total: number;
-        shown: Found[];
-        /** More were dropped than keep_dropped_targets lets the server remember. */
-        forgotten: number;
-}
-
-export function discoveredPools(names: string[], a: TargetsAnswer, filter: string, which: string): Pool[] {
-        const pools = new Map<string, Pool>(names.map((name) => [name, { name, active: 0, total: 0, shown: [], forgotten: 0 }]));
-        const add = (name: string, f: Found) => {
-                const p = pools.get(name) ?? { name, active: 0, total: 0, shown: [], forgotten: 0 };
-                pools.set(name, p);
-                p.total++;
-                if (f.labels) p.active++;
-                if (
-                        (which === "" || (which === "active") === (f.labels !== null)) &&
-                        matchesFilter(filter, { ...f.discovered, ...f.labels }, name)
-                )
-                        p.shown.push(f);
-        };
-        for (const t of a.activeTargets) add(t.scrapePool, { discovered: t.discoveredLabels, labels: t.labels });
-        for (const t of a.droppedTargets) add(t.scrapePool, { discovered: t.discoveredLabels, labels: null });
-        for (const [name, n] of Object.entries(a.droppedTargetCounts ?? {})) {
-                const p = pools.get(name);
-                if (p && n > p.total - p.active) {
-                        p.forgotten = n - (p.total - p.active);
-                        p.total += p.forgotten;
-                }
-        }
-        return [...pools.values()].sort((x, y) => (x.name < y.name ? -1 : 1));
-}
 
 const FIRST = 500;
 const NONE: TargetsAnswer = { activeTargets: [], droppedTargets: [] };
@@ -130,7 +91,7 @@ export default function DiscoveryPage() {
         );
 }
 
-function PoolTable({ pool: p }: { pool: Pool }) {
+function PoolTable({ pool: p }: { pool: DiscoveredPool }) {
         if (p.total === 0)
                 return (
                         <Text size="sm" c="dimmed">

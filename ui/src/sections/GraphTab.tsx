@@ -211,7 +211,7 @@ function ResolutionInput({
         return (
                 <Group gap={4} wrap="nowrap">
                         <Select
-                                w={170}
+                                w={195}
                                 aria-label="Resolution"
                                 data={CHOICES}
                                 value={value}

@@ -128,7 +128,7 @@ function PoolConfig({ name }: { name: string }) {
         const query = useApi<{ yaml: string }>("scrape_pools/config", { scrapePool: name }, { enabled: open });
         return (
                 <>
-                        <Button size="compact-xs" variant="subtle" aria-expanded={open} onClick={() => setOpen(!open)} mb="xs">
+                        <Button size="compact-xs" variant="subtle" aria-expanded={open} onClick={() => setOpen(!open)} mb="xs" ml={-8}>
                                 {open ? "Hide config" : "Show config"}
                         </Button>
                         {open &&

@@ -3,7 +3,7 @@
 import { memo } from "react";
 import { Copy } from "../ui/parts";
 
-const LINE = /^(\s*(?:- )*)("[^"]*"|'[^']*'|[^\s:#"'][^:#]*)?(:)?(\s.*|$)?/;
+const LINE = /^(\s*(?:- )*)("[^"]*"|'[^']*'|[^\s:#"'][^:#]*)?(:)(?=\s|$)(.*)$/;
 
 function value(text: string) {
         const v = text.trim();
@@ -15,7 +15,7 @@ function value(text: string) {
 
 function line(text: string) {
         const m = LINE.exec(text);
-        if (!m?.[2] || m[3] !== ":") {
+        if (!m?.[2]) {
                 const indent = /^\s*(- )*/.exec(text)?.[0] ?? "";
                 return (
                         <>

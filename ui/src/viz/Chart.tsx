@@ -6,7 +6,7 @@ import { useEffect, useMemo, useRef } from "react";
 import uPlot from "uplot";
 import "uplot/dist/uPlot.min.css";
 import "./chart.css";
-import { formatPoint } from "../lib/time";
+import { formatPoint, timeTicks } from "../lib/time";
 import { type Column, type Range, stackColumns } from "./align";
 import { formatTicks, formatUnit, isBinary } from "./format";
 import { seriesColor } from "./palette";
@@ -144,6 +144,8 @@ export function Chart(p: Props) {
                                         grid: { stroke: grid, width: 1 },
                                         ticks: { stroke: grid, width: 1, size: 5 },
                                         space: 70,
+                                        size: 40,
+                                        values: (_u, ticks, _axis, _space, step) => timeTicks(ticks, step, utc),
                                 },
                                 {
                                         stroke: ink,

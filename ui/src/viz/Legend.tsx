@@ -4,18 +4,9 @@ import { Button, useComputedColorScheme } from "@mantine/core";
 import { type MouseEvent, useState } from "react";
 import type { ChartSeries } from "./Chart";
 import { seriesColor } from "./palette";
+import { toggleHidden } from "./toggle";
 
 const FIRST = 200;
-
-export function toggleHidden(hidden: ReadonlySet<number>, i: number, n: number, single: boolean): Set<number> {
-        if (single) {
-                const next = new Set(hidden);
-                if (!next.delete(i)) next.add(i);
-                return next.size === n ? new Set() : next;
-        }
-        const alone = hidden.size === n - 1 && !hidden.has(i);
-        return alone ? new Set() : new Set(Array.from({ length: n }, (_, k) => k).filter((k) => k !== i));
-}
 
 interface Props {
         series: ChartSeries[];

@@ -2,6 +2,7 @@
 // Stat.tsx — one value in large letters, and how it went behind it.
 import type { Column } from "./align";
 import { formatParts } from "./format";
+import { sparkline } from "./sparkline";
 
 interface Props {
         label: string;
@@ -12,23 +13,6 @@ interface Props {
         color?: string | undefined;
         line?: Column | undefined;
         height: number;
-}
-
-/** An SVG path of the values over 0…100 by 0…30, or "" where there are fewer than two. */
-export function sparkline(line: Column): string {
-        const points = line
-                .map((v, i) => [i, v] as const)
-                .filter((p): p is readonly [number, number] => p[1] !== null && Number.isFinite(p[1]));
-        if (points.length < 2) return "";
-        const lo = Math.min(...points.map((p) => p[1]));
-        const hi = Math.max(...points.map((p) => p[1]));
-        const n = Math.max(1, line.length - 1);
-        return points
-                .map(
-                        ([i, v], k) =>
-                                `${k ? "L" : "M"}${((i / n) * 100).toFixed(2)} ${(28 - (hi > lo ? (v - lo) / (hi - lo) : 0.5) * 24).toFixed(2)}`,
-                )
-                .join("");
 }
 
 export function Stat({ label, value, name, unit, decimals, color, line, height }: Props) {

@@ -122,12 +122,14 @@ export function formatUnit(v: number | null | undefined, unit?: string, decimals
 /** Do the steps of an axis go by powers of two? */
 export const isBinary = (unit: string | undefined) => unit === "bytes" || unit === "binBps" || unit === "bits";
 
-/** Texts for the ticks of an axis: as many decimals as the step between them asks for. */
+const trimZeros = (t: string) => t.replace(/(\.\d*?)0+(?=\D|$)/, "$1").replace(/\.(?=\D|$)/, "");
+
+/** Texts for the ticks of an axis: with the fewest decimals that say every one exactly. */
 export function formatTicks(ticks: number[], unit: string | undefined): string[] {
-        for (let d = 0; d <= 6; d++) {
+        const exact = ticks.map((t) => trimZeros(formatUnit(t, unit, 9)));
+        for (let d = 0; d < 9; d++) {
                 const texts = ticks.map((t) => formatUnit(t, unit, d));
-                if (new Set(texts).size === texts.length || d === 6)
-                        return texts.map((t) => t.replace(/(\.\d*?)0+(?=\D|$)/, "$1").replace(/\.(?=\D|$)/, ""));
+                if (texts.every((t, i) => trimZeros(t) === exact[i])) return texts.map(trimZeros);
         }
-        return [];
+        return exact;
 }
