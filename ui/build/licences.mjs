@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// licences.mjs — a Vite plugin: writes licenses.txt, the licence of every package whose code is in the bundle. The licences ask for that.
+// licences.mjs — a Vite plugin: writes assets/licenses.txt, the licence of every package whose code is in the bundle. The licences ask for that.
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 
@@ -44,7 +44,7 @@ export function licences() {
                         const rule = `\n${"-".repeat(78)}\n`;
                         this.emitFile({
                                 type: "asset",
-                                fileName: "licenses.txt",
+                                fileName: "assets/licenses.txt",
                                 source: `The web pages contain ${packages.length} packages of others, under these licences.\n${rule}${parts.join(rule)}`,
                         });
                 },

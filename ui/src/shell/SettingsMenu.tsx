@@ -49,7 +49,7 @@ export function SettingsMenu() {
                                         ))}
                                         <Text size="xs" c="dimmed">
                                                 coeus {boot.version} ·{" "}
-                                                <Anchor size="xs" href={`${boot.prefix}/licenses.txt`} underline="always">
+                                                <Anchor size="xs" href={`${boot.prefix}/assets/licenses.txt`} underline="always">
                                                         licences
                                                 </Anchor>
                                         </Text>
