@@ -72,14 +72,15 @@ out:
         return e;
 }
 
-/* A newest file without a magic number was being made when the process died. */
+/* A newest file without a whole header was being made when the process died. Upstream does not start when only the
+ * magic number is there. */
 static struct error *drop_unborn(struct mapper *m, int seq, bool *ret_gone)
 {
         char *path = file_path(m, seq);
         struct file_map map;
         struct error *e = file_map_open(path, &map);
         if (!e) {
-                *ret_gone = map.n < 4 || get_be32(map.p) == 0;
+                *ret_gone = map.n < HEADER_BYTES || get_be32(map.p) == 0;
                 file_map_close(&map);
                 if (*ret_gone && m->disk->unlink(m->disk, path) < 0)
                         e = error_errno(errno, "delete corrupted, empty head chunk file during last file repair: %s",

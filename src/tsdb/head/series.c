@@ -266,7 +266,8 @@ bool series_append_locked(struct head *h, uint32_t slot, struct series_slot *s, 
         if (!s->open)
                 chunk_start(h, s, t);
         while (!xor_append(&s->app, s->open, s->cap_open, t, v)) {
-                uint16_t cap = (uint16_t)(s->cap_open < 128 ? s->cap_open * 2 : s->cap_open + (s->cap_open / 4 + 31) / 32 * 32);
+                uint16_t cap = (uint16_t)(s->cap_open < 128 ? s->cap_open * 2
+                                                            : s->cap_open + (s->cap_open / 4 + 31) / 32 * 32);
                 uint8_t *p = slab_alloc(&h->slab, cap);
                 memcpy(p, s->open, xor_bytes(&s->app));
                 slab_free(&h->slab, s->open, s->cap_open);
