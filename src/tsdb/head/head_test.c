@@ -8,6 +8,7 @@
 #include "base/test.h"
 #include "base/thread.h"
 #include "codec/json.h"
+#include "storage/acceptance.h"
 #include "storage/decode.h"
 
 enum { HOUR = 3600 * 1000 };
@@ -302,6 +303,26 @@ TEST(head, a_querier_shows_what_was_committed_before_it)
         arena_done(&a);
         CHECK_OK(head_close(h));
         free(dir);
+}
+
+static struct storage *open_empty(void *ctx)
+{
+        char *dir = fresh_dir("head-acceptance");
+        struct head **h = ctx;
+        *h = open_at(dir, NULL);
+        free(dir);
+        return head_storage(*h);
+}
+
+static void close_opened(void *ctx, UNUSED struct storage *s)
+{
+        CHECK_OK(head_close(*(struct head **)ctx));
+}
+
+TEST(head, does_what_every_storage_must_do)
+{
+        struct head *h = NULL;
+        storage_acceptance(&(struct storage_maker){.open = open_empty, .close = close_opened, .ctx = &h});
 }
 
 /* ---- directories of the original ---- */
