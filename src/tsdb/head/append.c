@@ -121,6 +121,7 @@ static struct error *ha_append(struct appender *base, SeriesRef ref, Labels labe
                         return e;
         }
         struct series_slot *s = series_at(h, slot);
+        __builtin_prefetch((const void *)((uintptr_t)s + 4 * sizeof *s), 1); /* a scrape's series are neighbours */
         TimeMs last = load_relaxed(&s->last_t);
         if (UNLIKELY(t <= last && last != TIME_MS_MIN)) {
                 uint64_t bits;
@@ -192,6 +193,16 @@ static struct error *log_locked(struct head *h, struct head_appender *a)
         return e;
 }
 
+/* The chunks of the samples to come: applying waits for memory more than it computes. Only mu's holder moves them. */
+static inline void prefetch_chunk(const struct head *h, uint32_t slot)
+{
+        const struct series_slot *s = series_at(h, slot);
+        if (!s->open)
+                return;
+        __builtin_prefetch(s->open, 1);
+        __builtin_prefetch(s->open + s->app.n_bits / 8, 1);
+}
+
 static void apply_locked(struct head *h, const struct head_appender *a)
 {
         uint32_t commit = load_relaxed(&h->applied) + 1;
@@ -200,6 +211,8 @@ static void apply_locked(struct head *h, const struct head_appender *a)
         struct mutex *held = NULL;
         for (size_t i = 0; i < a->n; i++) {
                 TimeMs t = a->t[i];
+                if (i + 8 < a->n)
+                        prefetch_chunk(h, a->slots[i + 8]);
                 if (t < floor_ms) {
                         late++;
                         continue;
