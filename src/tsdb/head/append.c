@@ -96,7 +96,7 @@ static struct error *slot_by_labels(struct head *h, SeriesRef ref, Labels ls, ui
         bool made;
         *ret = series_get_or_make(h, ls, 0, /* pin= */ true, &made);
         if (made)
-                __atomic_fetch_add(&h->stats.series_created, 1, __ATOMIC_RELAXED);
+                __atomic_fetch_add(&h->series_created, 1, __ATOMIC_RELAXED);
         return NULL;
 }
 

@@ -158,9 +158,10 @@ bool head_is_compactable(const struct head *h)
 
 void head_get_stats(struct head *h, struct head_stats *ret)
 {
+        uint64_t wal_bytes = dir_size_bytes(h->wal_dir); /* without the lock: it asks the disk */
         mutex_lock(&h->mu);
         *ret = h->stats;
-        ret->series_created = __atomic_load_n(&h->stats.series_created, __ATOMIC_RELAXED);
+        ret->series_created = __atomic_load_n(&h->series_created, __ATOMIC_RELAXED);
         ret->series = load_relaxed(&h->n_series);
         ret->chunks = h->stats.chunks_created - h->stats.chunks_removed;
         ret->out_of_order = load_relaxed(&h->out_of_order);
@@ -170,7 +171,7 @@ void head_get_stats(struct head *h, struct head_stats *ret)
         ret->min_ms = head_min_ms(h);
         ret->max_ms = head_max_ms(h);
         ret->low_watermark = ret->high_watermark = load_relaxed(&h->applied);
-        ret->wal_bytes = dir_size_bytes(h->wal_dir);
+        ret->wal_bytes = wal_bytes;
         ret->chunks_head_bytes = mapper_bytes(h->mapper);
         ret->wal_segment = wal_segment_index(h->wal);
         wal_get_stats(h->wal, &ret->wal);

@@ -91,6 +91,7 @@ struct head {
         uint32_t applied;                    /* atomic: number of the newest finished commit */
         uint64_t appenders;                  /* atomic: open ones */
         uint64_t n_series;                   /* atomic */
+        uint64_t series_created;             /* atomic */
 
         struct mutex truncate_mu; /* one truncation at a time; before mu */
         struct mutex mu;          /* guards all below; see above */

@@ -194,7 +194,7 @@ static struct error *on_series(struct replay *r, Str rec)
                 uint32_t slot = series_get_or_make(h, ls, ref, /* pin= */ false, &made);
                 ref_set(r, ref, slot);
                 if (made)
-                        h->stats.series_created++;
+                        h->series_created++;
                 else /* the log knows the series by both */
                         vec_push(&h->expiries, (struct wal_expiry){ref, TIME_MS_MAX});
                 attach_mapped(r, ref, slot);
