@@ -26,6 +26,7 @@ enum error_kind {
         ERROR_UNAVAILABLE,      /* not ready, or shutting down */
         ERROR_UNSUPPORTED,      /* known, and not implemented here; the text names it */
         ERROR_INTERNAL,
+        ERROR_DENIED,           /* the other side knows us, or does not, and refuses */
 };
 
 struct error;
