@@ -314,7 +314,7 @@ static struct error *tmp_open(const char *dir, char **ret_path, int *ret_fd)
                         return NULL;
                 }
                 int err = errno;
-                bool again = e ? error_is(e, ERROR_NOT_FOUND) : err == ENOENT || err == EEXIST;
+                bool again = e || err == ENOENT || err == EEXIST;
                 if (!e)
                         e = os_error(err, "create", path);
                 free(path);
