@@ -72,7 +72,7 @@ export const host: Board = {
         uid: "host",
         title: "Host",
         refresh: "10s",
-        time: { from: "now-1h", to: "now" },
+        time: { from: "now-15m", to: "now" },
         templating: {
                 list: [{ name: "instance", label: "Instance", type: "query", query: "label_values(node_boot_time_seconds, instance)" }],
         },
@@ -88,7 +88,7 @@ export const host: Board = {
                 ),
                 stat("Load (1 min)", 12, 3, `node_load1{${I}}`, { unit: "short", decimals: 2 }, true),
                 stat("CPUs", 15, 3, `count(count by (cpu) (node_cpu_seconds_total{${I}}))`, { unit: "none" }),
-                stat("Memory", 18, 3, `node_memory_MemTotal_bytes{${I}}`, { unit: "bytes" }),
+                stat("Memory total", 18, 3, `node_memory_MemTotal_bytes{${I}}`, { unit: "bytes" }),
                 stat("Uptime", 21, 3, `node_time_seconds{${I}} - node_boot_time_seconds{${I}}`, { unit: "s" }),
 
                 lines(

@@ -86,7 +86,7 @@ export function Editor(props: Props) {
                                         closeBrackets(),
                                         autocompletion({ icons: true, maxRenderedOptions: 200 }),
                                         EditorView.lineWrapping,
-                                        EditorView.contentAttributes.of({ "aria-label": now.current.label }),
+                                        EditorView.contentAttributes.of(() => ({ "aria-label": now.current.label })),
                                         placeholder("Enter expression (press Shift+Enter for newlines)"),
                                         language.current.of([]),
                                         keymap.of([
@@ -150,6 +150,9 @@ export function Editor(props: Props) {
                 if (v && v.state.doc.toString() !== props.value)
                         v.dispatch({ changes: { from: 0, to: v.state.doc.length, insert: props.value } });
         }, [props.value]);
+
+        // biome-ignore lint/correctness/useExhaustiveDependencies: the label is read again at every update of the view
+        useEffect(() => view.current?.dispatch({}), [props.label]);
 
         const open = () => {
                 const v = view.current;

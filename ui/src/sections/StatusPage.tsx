@@ -27,20 +27,23 @@ function Rows({ values, label }: { values: Values; label: string }) {
         const { utc } = useSettings();
         const text = (k: string, v: Values[string]) => {
                 if (TIMES.has(k)) return formatTimestamp(Date.parse(String(v)), utc);
+                if (k === "GOMEMLIMIT" && Number(v) >= 2 ** 63) return "no limit";
                 if (k === "reloadConfigSuccess") return v ? "Successful" : "Unsuccessful";
                 return String(v);
         };
         return (
                 <Table layout="fixed" aria-label={label}>
                         <Table.Tbody>
-                                {Object.entries(values).map(([k, v]) => (
-                                        <Table.Tr key={k}>
-                                                <Table.Th w="35%" scope="row">
-                                                        {TITLES[k] ?? k.replace(/^[a-z]/, (c) => c.toUpperCase())}
-                                                </Table.Th>
-                                                <Table.Td style={{ overflowWrap: "anywhere" }}>{text(k, v)}</Table.Td>
-                                        </Table.Tr>
-                                ))}
+                                {Object.entries(values)
+                                        .filter(([, v]) => v !== "")
+                                        .map(([k, v]) => (
+                                                <Table.Tr key={k}>
+                                                        <Table.Th w="35%" scope="row">
+                                                                {TITLES[k] ?? k.replace(/^[a-z]/, (c) => c.toUpperCase())}
+                                                        </Table.Th>
+                                                        <Table.Td style={{ overflowWrap: "anywhere" }}>{text(k, v)}</Table.Td>
+                                                </Table.Tr>
+                                        ))}
                         </Table.Tbody>
                 </Table>
         );

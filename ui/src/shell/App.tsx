@@ -32,7 +32,6 @@ function Navigation() {
                                         >
                                                 <Icon name={p.icon} size={16} />
                                                 <span className="nav-text">{p.title}</span>
-                                                <span className="sr">{p.title}</span>
                                         </Link>
                                 ))}
                                 <Menu shadow="md" position="bottom-start" width={260}>

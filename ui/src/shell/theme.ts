@@ -3,7 +3,7 @@ import { createTheme } from "@mantine/core";
 
 export const theme = createTheme({
         primaryColor: "blue",
-        primaryShade: { light: 8, dark: 5 },
+        primaryShade: 8,
         autoContrast: true,
         defaultRadius: "sm",
         fontFamily: "system-ui, -apple-system, 'Segoe UI', Roboto, 'Noto Sans', 'DejaVu Sans', sans-serif",

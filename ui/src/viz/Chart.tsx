@@ -214,7 +214,7 @@ export function Chart(p: Props) {
                 [p.columns],
         );
         return (
-                <div ref={sizeRef} style={{ height: p.height, overflow: "hidden" }}>
+                <div ref={sizeRef} style={{ height: p.height }}>
                         <div
                                 ref={host}
                                 className="chart"

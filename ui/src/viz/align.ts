@@ -28,15 +28,16 @@ export function alignColumns(result: RangeSeries[], r: Range): { times: number[]
         return { times, columns };
 }
 
-/** Every column plus those before it; a hidden one adds nothing and is left out (null everywhere). */
+/** Every column plus those before it. A hidden one adds nothing and is null everywhere; where no shown column has a value, all are null. */
 export function stackColumns(columns: Column[], hidden: (i: number) => boolean): Column[] {
         const n = columns[0]?.length ?? 0;
         const sum = new Array<number>(n).fill(0);
+        const some = Array.from({ length: n }, (_, j) => columns.some((col, i) => !hidden(i) && col[j] != null));
         return columns.map((col, i) => {
                 if (hidden(i)) return new Array<number | null>(n).fill(null);
                 return col.map((v, j) => {
                         sum[j] = (sum[j] ?? 0) + (v ?? 0);
-                        return sum[j];
+                        return some[j] ? (sum[j] ?? null) : null;
                 });
         });
 }

@@ -48,6 +48,18 @@ test("a stack adds what is shown", () => {
                 [null, null, null],
                 [6, 7, 5],
         ]);
+        expect(
+                stackColumns(
+                        [
+                                [null, 1],
+                                [null, null],
+                        ],
+                        () => false,
+                ),
+        ).toEqual([
+                [null, 1],
+                [null, 1],
+        ]);
 });
 
 test("a click on the legend isolates, again shows all; with Ctrl it toggles one", () => {

@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: Apache-2.0
+// server.mjs — a coeus of our own on a free port of the loopback, with a folder that goes away again.
+import { spawn } from "node:child_process";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+
+const BIN = process.env.COEUS_BIN ?? new URL("../../../build/coeus", import.meta.url).pathname;
+
+const freePort = () =>
+        new Promise((resolve, reject) => {
+                const s = createServer().listen(0, "127.0.0.1", () => {
+                        const { port } = s.address();
+                        s.close(() => resolve(port));
+                });
+                s.on("error", reject);
+        });
+
+export async function until(what, check, seconds = 20) {
+        const end = Date.now() + seconds * 1000;
+        for (let last; ; await new Promise((r) => setTimeout(r, 100))) {
+                try {
+                        if (await check()) return;
+                } catch (e) {
+                        last = e;
+                }
+                if (Date.now() > end) throw new Error(`waited ${seconds} s for ${what}${last ? `: ${last.message}` : ""}`);
+        }
+}
+
+/** args(port, folder) are the arguments; path: of the readiness probe. */
+async function start(args, path) {
+        const dir = mkdtempSync(join(tmpdir(), "coeus-ui-"));
+        const port = await freePort();
+        const child = spawn(BIN, args(port, dir), { stdio: ["ignore", "pipe", "pipe"] });
+        let log = "";
+        for (const s of [child.stdout, child.stderr]) s.on("data", (d) => (log += d));
+        const ended = new Promise((resolve) => {
+                child.on("exit", resolve);
+                child.on("error", (e) => {
+                        log += e.message;
+                        resolve(-1);
+                });
+        });
+        const stop = async () => {
+                child.kill("SIGTERM");
+                const killer = setTimeout(() => child.kill("SIGKILL"), 10_000);
+                await ended;
+                clearTimeout(killer);
+                rmSync(dir, { recursive: true, force: true });
+        };
+        const url = `http://127.0.0.1:${port}`;
+        try {
+                await until(`${BIN} to be ready`, async () => {
+                        if (child.exitCode !== null) throw new Error(`it ended: ${log}`);
+                        return (await fetch(`${url}${path}`)).ok;
+                });
+        } catch (e) {
+                await stop();
+                throw new Error(`${e.message}\n${log}`);
+        }
+        return { url, stop, log: () => log };
+}
+
+export const coeusUp = () =>
+        start((port, dir) => ["up", `--data=${dir}`, `--web.listen-address=127.0.0.1:${port}`, "--scrape-interval=1s"], "/-/ready");
+
+/** The role prometheus below a path prefix, with a target that does not answer and one that relabelling drops. */
+export const coeusPrefixed = () =>
+        start((port, dir) => {
+                const config = join(dir, "prometheus.yml");
+                writeFileSync(
+                        config,
+                        [
+                                "global: {scrape_interval: 1s, external_labels: {site: test}}",
+                                "scrape_configs:",
+                                `- {job_name: here, metrics_path: /prom/metrics, static_configs: [{targets: ['127.0.0.1:${port}']}]}`,
+                                "- {job_name: away, static_configs: [{targets: ['127.0.0.1:1']}]}",
+                                "- {job_name: gone, static_configs: [{targets: ['127.0.0.1:2']}], relabel_configs: [{action: drop, source_labels: [__address__]}]}",
+                                "",
+                        ].join("\n"),
+                );
+                return [
+                        "prometheus",
+                        `--config.file=${config}`,
+                        `--storage.tsdb.path=${join(dir, "data")}`,
+                        `--web.listen-address=127.0.0.1:${port}`,
+                        `--web.external-url=http://127.0.0.1:${port}/prom`,
+                ];
+        }, "/prom/-/ready");
+
+export async function apiGet(url, path) {
+        const body = await (await fetch(`${url}/api/v1/${path}`)).json();
+        if (body.status !== "success") throw new Error(body.error);
+        return body.data;
+}
