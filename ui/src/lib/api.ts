@@ -31,6 +31,17 @@ export class ApiError extends Error {
         }
 }
 
+type Listener = () => void;
+const unavailable = new Set<Listener>();
+
+/** Calls when the API says that the server is starting or stopping: pages then make room for the one that waits. */
+export function onUnavailable(listener: Listener): () => void {
+        unavailable.add(listener);
+        return () => {
+                unavailable.delete(listener);
+        };
+}
+
 export type Params = Record<string, string>;
 
 /** GET, or POST for what may be long (queries). */
@@ -52,8 +63,10 @@ export async function api<T>(
                 if (e instanceof DOMException && e.name === "AbortError") throw e;
                 throw new ApiError("The server cannot be reached.", "network", 0);
         }
-        if (!res.headers.get("content-type")?.startsWith("application/json"))
+        if (!res.headers.get("content-type")?.startsWith("application/json")) {
+                if (res.status === 503 && !path.startsWith("status/walreplay")) for (const tell of unavailable) tell();
                 throw new ApiError(`${res.status} ${res.statusText || (await res.text()).slice(0, 200)}`, "http", res.status);
+        }
         const body = (await res.json()) as Envelope<T>;
         if (body.status !== "success") throw new ApiError(body.error ?? "The server gave no reason.", body.errorType ?? "", res.status);
         return { data: body.data as T, warnings: body.warnings ?? [], infos: body.infos ?? [], tookMs: performance.now() - begin };

@@ -40,7 +40,7 @@ class WithHistory implements CompleteStrategy {
                                 apply: q,
                                 detail: "past query",
                                 type: "history",
-                                boost: -99,
+                                boost: text === "" ? 99 : -50,
                         }));
                 if (result === null) return options.length && text === "" ? { from: 0, options } : null;
                 return result.from === 0 ? { ...result, options: [...result.options, ...options] } : result;

@@ -108,7 +108,7 @@ function AlertRule({ rule: r, value }: { rule: Rule; value: string }) {
                                 </Group>
                         </Accordion.Control>
                         <Accordion.Panel>
-                                <RuleCard rule={r} state={r.state ?? "unknown"} />
+                                <RuleCard rule={r} />
                                 {alerts.length > 0 && <AlertTable alerts={alerts} label={`Active alerts of ${r.name}`} />}
                         </Accordion.Panel>
                 </Accordion.Item>

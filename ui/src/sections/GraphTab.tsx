@@ -12,6 +12,7 @@ import { ErrorBox, Loading, Note } from "../ui/parts";
 import { alignColumns } from "../viz/align";
 import { Chart } from "../viz/Chart";
 import { Legend } from "../viz/Legend";
+import { Examples } from "./Examples";
 import { Figures, Notices } from "./results";
 import { TimeInput } from "./TimeInput";
 
@@ -87,9 +88,7 @@ export function GraphTab({ state, runs, onChange }: Props) {
                                 )}
                         </Group>
                         {expr.trim() === "" ? (
-                                <Text c="dimmed" size="sm">
-                                        No data queried yet
-                                </Text>
+                                <Examples onRun={(text) => onChange({ expr: text })} />
                         ) : query.error ? (
                                 <ErrorBox title="Error executing query" error={query.error} />
                         ) : !found || !aligned ? (

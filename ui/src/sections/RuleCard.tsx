@@ -11,16 +11,20 @@ import type { ActiveAlert, Rule } from "./rules";
 
 const queryLink = (expr: string) => `/query?${encodePanels([{ ...newPanel(), expr }])}`;
 
-/** One rule: its expression as a link to the query page, what it adds, and how it went. */
-export function RuleCard({ rule: r, state }: { rule: Rule; state: string }) {
+/** One rule: its expression as a link to the query page, what it adds, and how it went. Without a state the name stands elsewhere. */
+export function RuleCard({ rule: r, state }: { rule: Rule; state?: string }) {
         const since = ago(r.lastEvaluation, Date.now(), (ms) => humanDuration(Math.round(ms / 1000) * 1000));
         return (
                 <Stack gap={6} py="xs">
                         <Group gap="xs">
-                                <StateBadge state={state} />
-                                <Text fw={600} style={{ overflowWrap: "anywhere" }}>
-                                        {r.name}
-                                </Text>
+                                {state && (
+                                        <>
+                                                <StateBadge state={state} />
+                                                <Text fw={600} style={{ overflowWrap: "anywhere" }}>
+                                                        {r.name}
+                                                </Text>
+                                        </>
+                                )}
                                 <Text size="xs" c="dimmed">
                                         evaluated {since}, took {humanDuration(r.evaluationTime * 1000)}
                                         {r.duration ? ` · for ${humanDuration(r.duration * 1000)}` : ""}

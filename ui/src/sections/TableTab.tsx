@@ -8,6 +8,7 @@ import { formatSeries } from "../lib/series";
 import { useSettings } from "../lib/settings";
 import { formatPoint } from "../lib/time";
 import { Copy, ErrorBox, Loading, Note } from "../ui/parts";
+import { Examples } from "./Examples";
 import { Figures, Notices } from "./results";
 import { TimeInput } from "./TimeInput";
 
@@ -44,9 +45,7 @@ export function TableTab({ state, runs, onChange }: Props) {
                                 {answer && <Figures answer={answer} series={isList(answer.data) ? answer.data.result.length : 1} />}
                         </Group>
                         {expr.trim() === "" ? (
-                                <Text c="dimmed" size="sm">
-                                        No data queried yet
-                                </Text>
+                                <Examples onRun={(text) => onChange({ expr: text })} />
                         ) : query.error ? (
                                 <ErrorBox title="Error executing query" error={query.error} />
                         ) : !answer ? (
@@ -119,9 +118,7 @@ const Row = memo(function Row({ series: s, coloured }: { series: AnySeries; colo
                 <Table.Tr>
                         <Table.Td className="mono series-cell">
                                 {coloured ? <SeriesName labels={s.metric} /> : formatSeries(s.metric)}
-                                <span className="row-copy">
-                                        <Copy text={formatSeries(s.metric)} label="Copy the series" />
-                                </span>
+                                <Copy text={formatSeries(s.metric)} label="Copy the series" />
                         </Table.Td>
                         <Table.Td className="num mono" style={{ verticalAlign: "top" }}>
                                 {"value" in s && s.value?.[1]}

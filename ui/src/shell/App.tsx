@@ -3,6 +3,7 @@ import { AppShell, Group, Menu, Text } from "@mantine/core";
 import { Suspense, useEffect, useState } from "react";
 import { Link, Redirect, Route, Router, Switch, useLocation } from "wouter";
 import { boot } from "../boot";
+import { onUnavailable } from "../lib/api";
 import { Icon, Logo } from "../ui/icons";
 import { Loading, Note } from "../ui/parts";
 import { ErrorBoundary } from "./ErrorBoundary";
@@ -38,7 +39,7 @@ function Navigation() {
                                         <Menu.Target>
                                                 <button type="button" className={`nav-link${inMenu ? " active" : ""}`}>
                                                         <Icon name={inMenu ? current.icon : "server"} size={16} />
-                                                        Status{inMenu ? ` › ${current.title}` : ""}
+                                                        Status{inMenu && <span className="nav-text"> › {current.title}</span>}
                                                         <Icon name="down" size={13} />
                                                 </button>
                                         </Menu.Target>
@@ -82,6 +83,7 @@ function Titled({ page }: { page: Page }) {
 
 export function App() {
         const [ready, setReady] = useState(boot.ready);
+        useEffect(() => onUnavailable(() => setReady(false)), []);
         return (
                 <Router base={boot.prefix}>
                         <AppShell header={{ height: 52 }} padding="md" className="page">

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // parts.tsx — small pieces that several pages share.
-import { ActionIcon, Alert, Badge, Box, Card, CopyButton, Group, Skeleton, Stack, Text, Title, Tooltip } from "@mantine/core";
-import type { ReactNode } from "react";
+import { Alert, Badge, Box, Card, Group, Skeleton, Stack, Text, Title } from "@mantine/core";
+import { type ReactNode, useState } from "react";
+import { copyText } from "./copy";
 import { Icon, type IconName } from "./icons";
 
 export function ErrorBox({ title = "This could not be loaded", error }: { title?: string; error: unknown }) {
@@ -108,16 +109,16 @@ export function StateBadge({ state }: { state: string }) {
         );
 }
 
+/** A plain button: tables have thousands of them. */
 export function Copy({ text, label }: { text: string; label: string }) {
+        const [copied, setCopied] = useState(false);
+        const copy = async () => {
+                setCopied(await copyText(text));
+                setTimeout(() => setCopied(false), 1500);
+        };
         return (
-                <CopyButton value={text} timeout={1500}>
-                        {({ copied, copy }) => (
-                                <Tooltip label={copied ? "Copied" : label}>
-                                        <ActionIcon variant="subtle" color="gray" onClick={copy} aria-label={copied ? "Copied" : label}>
-                                                <Icon name={copied ? "check" : "copy"} size={16} />
-                                        </ActionIcon>
-                                </Tooltip>
-                        )}
-                </CopyButton>
+                <button type="button" className="copy" onClick={copy} title={label} aria-label={copied ? "Copied" : label}>
+                        <Icon name={copied ? "check" : "copy"} size={16} />
+                </button>
         );
 }

@@ -119,11 +119,12 @@ export function Chart(p: Props) {
                         legend: { show: false },
                         cursor: {
                                 drag: { x: true, y: false, setScale: false },
-                                points: { size: 7 },
+                                points: { size: 7, one: series.length > 100 },
                                 focus: { prox: 1e6 },
                                 ...(p.syncKey ? { sync: { key: p.syncKey, setSeries: false } } : {}),
                         },
-                        focus: { alpha: series.length > 1 && p.tooltip !== "all" ? 0.35 : 1 },
+                        // Dimming the others draws all anew at every move: fine for some, slow for hundreds.
+                        focus: { alpha: series.length > 1 && series.length <= 100 && p.tooltip !== "all" ? 0.35 : 1 },
                         scales: {
                                 x: { time: true, range: () => [now.current.range.start, now.current.range.end] },
                                 y: {

@@ -144,7 +144,7 @@ describe("query page", () => {
         test("a query that is typed and run with Enter shows a table, then a graph, and stands in the URL", () =>
                 withPage({}, async (page) => {
                         await page.goto(`${up.url}/query`);
-                        await page.getByText("No data queried yet").waitFor();
+                        await page.getByText(/^No data queried yet/).waitFor();
                         await typeQuery(page, "up");
                         await page.keyboard.press("Enter");
                         const table = page.getByRole("table", { name: "Query result" });
@@ -288,6 +288,17 @@ describe("query page", () => {
                         assert.match(await tip.innerText(), /node_load(5|15)\s+[\d.]+\s+instance: 127\.0\.0\.1:\d+\s+job: node/);
                 }));
 
+        test("examples stand where nothing was asked yet; what was run is offered again", () =>
+                withPage({}, async (page) => {
+                        await page.goto(`${up.url}/query`);
+                        await page.getByRole("button", { name: "Which targets answer?" }).click();
+                        await page.getByRole("table", { name: "Query result" }).waitFor();
+                        assert.equal(await editor(page).textContent(), "up");
+                        await page.goto(`${up.url}/query`);
+                        await editor(page).dblclick();
+                        await page.getByRole("option", { name: "up past query" }).waitFor();
+                }));
+
         test("several panels: added, duplicated, formatted, removed", () =>
                 withPage({}, async (page) => {
                         await page.goto(`${up.url}/query?g0.expr=sum(up)by(job)&g0.tab=table`);
@@ -369,7 +380,10 @@ describe("status pages", () => {
                         await page.goto(`${up.url}/config`);
                         const shown = await page.getByRole("region", { name: "The configuration in force" }).innerText();
                         assert.equal(shown.trim(), (await apiGet(up.url, "status/config")).yaml.trim());
-                        await page.getByRole("button", { name: "Copy" }).waitFor();
+                        await page.context().grantPermissions(["clipboard-read", "clipboard-write"]);
+                        await page.getByRole("button", { name: "Copy" }).click();
+                        await page.getByRole("button", { name: "Copied" }).waitFor();
+                        assert.equal((await page.evaluate(() => navigator.clipboard.readText())).trim(), shown.trim());
                 }));
 
         test("the navigation leads everywhere, and marks where one is", () =>
@@ -432,6 +446,31 @@ describe("shell", () => {
                         assert.equal(await page.getByRole("progressbar").getAttribute("aria-valuenow"), "50");
                         ready = true;
                         await page.getByText("No alerting rules").waitFor();
+                        assert.ok(
+                                said.every((s) => s.includes("503")),
+                                said.join("\n"),
+                        );
+                        said.length = 0;
+                }));
+
+        test("a server that goes away and comes back is waited for", () =>
+                withPage({}, async (page, said) => {
+                        let away = true;
+                        const unavailable = (route) =>
+                                away
+                                        ? route.fulfill({
+                                                  status: 503,
+                                                  contentType: "text/plain",
+                                                  headers: { "X-Prometheus-Stopping": "true" },
+                                                  body: "Service Unavailable",
+                                          })
+                                        : route.continue();
+                        await page.route("**/-/ready", unavailable);
+                        await page.route("**/status/flags", unavailable);
+                        await page.goto(`${up.url}/flags`);
+                        await page.getByText("The server is shutting down…").waitFor();
+                        away = false;
+                        await page.getByRole("cell", { name: "--web.listen-address" }).waitFor();
                         assert.ok(
                                 said.every((s) => s.includes("503")),
                                 said.join("\n"),
