@@ -66,6 +66,20 @@ static inline Str test_client_header(const struct test_client *c, const char *na
         return STR("");
 }
 
+/* Of digits at the start of s, which no NUL need end: as much as the number reaches. */
+static inline uint64_t test_client_number(Str s, unsigned base)
+{
+        static const char digits[] = "0123456789abcdef";
+        uint64_t v = 0;
+        for (size_t i = 0; i < s.n; i++) {
+                const char *at = memchr(digits, s.p[i] | (s.p[i] >= 'A' ? 0x20 : 0), base);
+                if (!at)
+                        break;
+                v = v * base + (uint64_t)(at - digits);
+        }
+        return v;
+}
+
 /* Reads one answer; false when the connection ended before a whole one. */
 static inline bool test_client_answer_to(struct test_client *c, bool head_only)
 {
@@ -79,7 +93,7 @@ static inline bool test_client_answer_to(struct test_client *c, bool head_only)
         size_t at = (size_t)end + 4;
         c->head = (Str){c->in.p, at};
         CHECK(str_has_prefix(c->head, STR("HTTP/1.1 ")));
-        c->status = atoi(c->in.p + 9);
+        c->status = (int)test_client_number(str_skip(c->head, 9), 10);
         Str length = test_client_header(c, "Content-Length"), coding = test_client_header(c, "Transfer-Encoding");
         if (head_only || c->status == 100 || c->status == 204 || c->status == 304) {
                 c->body = STR("");
@@ -99,7 +113,7 @@ static inline bool test_client_answer_to(struct test_client *c, bool head_only)
                         while ((lf = str_find(str_skip(buf_str(&c->in), from), '\n')) < 0)
                                 if (!test_client_more(c))
                                         return false;
-                        size_t n = strtoull(buf_cstr(&c->in) + from, NULL, 16);
+                        size_t n = test_client_number(str_sub(buf_str(&c->in), from, from + (size_t)lf), 16);
                         from += (size_t)lf + 1;
                         while (c->in.n - from < n + 2)
                                 if (!test_client_more(c))
