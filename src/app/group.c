@@ -14,7 +14,7 @@
 
 struct error *group_init(struct group *g, void (*reload)(void *ctx), void *ctx)
 {
-        *g = (struct group){.parts = VEC_INIT, .reload = reload, .ctx = ctx, .wake_fd = -1, .signal_fd = -1};
+        *g = (struct group){.parts = VEC_INIT, .reload = reload, .ctx = ctx, .wake_fd = -1, .signal_fd = -1, .stopped_fd = -1};
         sigset_t set;
         sigemptyset(&set);
         sigaddset(&set, SIGTERM);
@@ -24,21 +24,31 @@ struct error *group_init(struct group *g, void (*reload)(void *ctx), void *ctx)
         signal(SIGPIPE, SIG_IGN);
         g->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
         g->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
-        return g->wake_fd < 0 || g->signal_fd < 0 ? error_errno(errno, "wait for signals") : NULL;
+        g->stopped_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+        return g->wake_fd < 0 || g->signal_fd < 0 || g->stopped_fd < 0 ? error_errno(errno, "wait for signals") : NULL;
 }
 
 void group_done(struct group *g)
 {
-        if (g->wake_fd >= 0)
-                close(g->wake_fd);
-        if (g->signal_fd >= 0)
-                close(g->signal_fd);
+        int fds[] = {g->wake_fd, g->signal_fd, g->stopped_fd};
+        for (size_t i = 0; i < ARRAY_LEN(fds); i++) {
+                if (fds[i] >= 0)
+                        close(fds[i]);
+        }
         vec_done(&g->parts);
 }
 
 void group_add(struct group *g, const char *name, struct error *(*start)(void *ctx), void (*stop)(void *ctx), void *ctx)
 {
         vec_push(&g->parts, (struct group_part){.name = name, .start = start, .stop = stop, .ctx = ctx});
+}
+
+static void fd_raise(int event_fd)
+{
+        uint64_t one = 1;
+        if (write(event_fd, &one, sizeof one) < 0) {
+                /* the counter is full: who waits is awake anyway */
+        }
 }
 
 void group_fail(struct group *g, int exit_code)
@@ -51,10 +61,7 @@ void group_fail(struct group *g, int exit_code)
 void group_stop(struct group *g)
 {
         atomic_store(&g->stopping, true);
-        uint64_t one = 1;
-        if (write(g->wake_fd, &one, sizeof one) < 0) {
-                /* the counter is full: it is awake anyway */
-        }
+        fd_raise(g->wake_fd);
 }
 
 /* The next signal, or 0 when it was woken without one. */
@@ -71,8 +78,10 @@ static void second_signal(void *arg)
 {
         struct group *g = arg;
         for (;;) {
-                struct pollfd p = {.fd = g->signal_fd, .events = POLLIN};
-                poll(&p, 1, -1);
+                struct pollfd fds[] = {{.fd = g->signal_fd, .events = POLLIN}, {.fd = g->stopped_fd, .events = POLLIN}};
+                poll(fds, ARRAY_LEN(fds), -1);
+                if (fds[1].revents)
+                        return;
                 struct signalfd_siginfo info;
                 if (read(g->signal_fd, &info, sizeof info) != (ssize_t)sizeof info || info.ssi_signo == SIGHUP)
                         continue;
@@ -110,5 +119,7 @@ int group_run(struct group *g)
                 if (p->started && p->stop)
                         p->stop(p->ctx);
         }
-        return atomic_load(&g->exit_code);              /* the thread ends with the process */
+        fd_raise(g->stopped_fd);
+        thread_join(&t);
+        return atomic_load(&g->exit_code);
 }

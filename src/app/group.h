@@ -26,7 +26,7 @@ struct group {
         VEC(struct group_part) parts;
         void (*reload)(void *ctx);
         void *ctx;
-        int wake_fd, signal_fd;
+        int wake_fd, signal_fd, stopped_fd;
         _Atomic int exit_code;
         _Atomic bool stopping;
 };

@@ -437,5 +437,6 @@ int server_run(const struct server_opts *o)
                 code = group_run(&s.group);
         }
         server_done(&s);
+        group_done(&s.group);
         return code;
 }
