@@ -38,6 +38,7 @@ const PAGES = [
 ];
 
 let browser;
+let shared;
 let up;
 let prefixed;
 
@@ -47,6 +48,7 @@ before(async () => {
                 coeusUp(),
                 coeusPrefixed(),
         ]);
+        shared = await browser.newContext(contextOptions);
         await until("both jobs to have been scraped", async () => (await apiGet(up.url, "query?query=up==1")).result.length === 2);
         await until(
                 "a rate of the CPU",
@@ -78,8 +80,17 @@ async function inContext(context, run) {
         }
 }
 
-/** The same in a fresh context: nothing stored, nothing cached. */
+/** In the context that all tests share (its cache makes them quick), or in a fresh one with the options. What was stored goes away. */
 async function withPage(opts, run) {
+        if (Object.keys(opts).length === 0) {
+                return inContext(shared, async (page, said) => {
+                        try {
+                                await run(page, said);
+                        } finally {
+                                await page.evaluate(() => localStorage.clear()).catch(() => {});
+                        }
+                });
+        }
         const context = await browser.newContext({ ...contextOptions, ...opts });
         try {
                 await inContext(context, run);
@@ -114,31 +125,41 @@ async function typeQuery(page, text) {
 }
 const chart = (page) => page.locator('.chart[role="img"]').first();
 
-for (const scheme of ["light", "dark"])
-        describe(`every page, ${scheme}`, () => {
-                let context;
-                before(async () => {
-                        context = await browser.newContext({ ...contextOptions, colorScheme: scheme });
-                });
-                after(() => context?.close());
-                for (const [path, heading, content] of PAGES)
-                        test(`${path} shows its content, keeps the console clean and has no serious accessibility finding`, () =>
-                                inContext(context, async (page) => {
-                                        await page.goto(up.url + path);
-                                        await page
-                                                .getByRole("heading", { level: 1, name: heading, exact: true })
-                                                .waitFor({ state: "attached" });
-                                        await (await content(page)).waitFor();
-                                        assert.equal(await page.locator("html").getAttribute("data-mantine-color-scheme"), scheme);
-                                        assert.match(await page.title(), / · coeus$/);
-                                        assert.deepEqual(await axeFindings(page), []);
+describe("every page", () => {
+        for (const [path, heading, content] of PAGES)
+                test(`${path}: content, console, accessibility in light and dark, a narrow window`, () =>
+                        withPage({}, async (page) => {
+                                await page.emulateMedia({ colorScheme: "light" });
+                                await page.goto(up.url + path);
+                                await page.getByRole("heading", { level: 1, name: heading, exact: true }).waitFor({ state: "attached" });
+                                await (await content(page)).waitFor();
+                                assert.match(await page.title(), / · coeus$/);
+                                for (const scheme of ["light", "dark"]) {
+                                        await page.emulateMedia({ colorScheme: scheme });
+                                        await page.locator(`html[data-mantine-color-scheme="${scheme}"]`).waitFor();
+                                        // The colours arrive with the next frames.
+                                        await page.evaluate(
+                                                () => new Promise((r) => requestAnimationFrame(() => requestAnimationFrame(r))),
+                                        );
+                                        assert.deepEqual(await axeFindings(page), [], scheme);
                                         if (SHOTS)
                                                 await page.screenshot({
                                                         path: join(SHOTS, `${path.slice(1).replace(/\?.*/, "")}-${scheme}.png`),
                                                         fullPage: true,
                                                 });
-                                }));
-        });
+                                }
+                                await page.setViewportSize({ width: 420, height: 800 });
+                                const tooWide = () =>
+                                        page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
+                                await until("the page to fit 420 pixels", async () => (await tooWide()) <= 0, 5);
+                                assert.ok(
+                                        await page
+                                                .getByRole("button", { name: "Settings" })
+                                                .evaluate((b) => b.getBoundingClientRect().right <= innerWidth),
+                                        "the settings are in sight",
+                                );
+                        }));
+});
 
 describe("query page", () => {
         test("a query that is typed and run with Enter shows a table, then a graph, and stands in the URL", () =>
@@ -498,18 +519,6 @@ describe("shell", () => {
                         const res = await page.request.get(await page.getByRole("link", { name: "licences" }).evaluate((a) => a.href));
                         assert.equal(res.status(), 200);
                         assert.match(await res.text(), /react 19.*: MIT/);
-                }));
-
-        test("a narrow window scrolls up and down, not sideways", () =>
-                withPage({ viewport: { width: 420, height: 800 } }, async (page) => {
-                        for (const [path, , content] of PAGES) {
-                                await page.goto(up.url + path);
-                                await (await content(page)).waitFor();
-                                const over = await page.evaluate(
-                                        () => document.documentElement.scrollWidth - document.documentElement.clientWidth,
-                                );
-                                assert.ok(over <= 0, `${path} is ${over} pixels too wide`);
-                        }
                 }));
 });
 
