@@ -69,7 +69,7 @@ export function PanelView(props: Props) {
                                 data.names.length === 0 ? (
                                         <Empty height={height} />
                                 ) : (
-                                        <Drawing {...props} data={data} height={height} />
+                                        <Drawing {...props} data={data} width={width} height={height} />
                                 )
                         ) : (
                                 <div className="panel-empty" style={{ height }}>
@@ -90,7 +90,7 @@ function Empty({ height }: { height: number }) {
         );
 }
 
-function Drawing({ panel, data, height, syncKey, onSelect }: Props & { data: PanelData; height: number }) {
+function Drawing({ panel, data, width, height, syncKey, onSelect }: Props & { data: PanelData; width: number; height: number }) {
         const { defaults, overrides } = panel.fieldConfig;
         const dark = useComputedColorScheme("light") === "dark";
         const { utc } = useSettings();
@@ -134,7 +134,8 @@ function Drawing({ panel, data, height, syncKey, onSelect }: Props & { data: Pan
                         />
                 );
         const named = series.length > 1 || panel.targets.some((t) => t.legendFormat);
-        const legend = named ? Math.min(48, 24 * Math.ceil(series.length / 5)) : 0;
+        const needed = series.reduce((px, x) => px + x.name.length * 6.6 + 36, 0); // a guess at how wide the legend is
+        const legend = named ? 24 * Math.min(2, Math.ceil(needed / Math.max(1, width - 20))) : 0;
         return (
                 <>
                         <Chart

@@ -58,7 +58,7 @@ export function Gauge({ label, value, min, max, unit, decimals, steps, dark, hei
                                         )
                                 );
                         })}
-                        <text x="50" y="57" textAnchor="middle" fontSize="17" fontWeight="650" fill="currentColor">
+                        <text x="50" y="57" textAnchor="middle" fontSize="15.5" fontWeight="650" fill="currentColor">
                                 {text}
                         </text>
                 </svg>

@@ -26,7 +26,7 @@ export function Stat({ label, value, name, unit, decimals, color, line, height }
                                         <path
                                                 d={path}
                                                 fill="none"
-                                                stroke={color ?? "var(--mantine-primary-color-filled)"}
+                                                stroke={color ?? "var(--mantine-color-blue-5)"}
                                                 strokeWidth={1.6}
                                                 vectorEffect="non-scaling-stroke"
                                         />

@@ -548,6 +548,25 @@ describe("host board", () => {
                                 await apiGet(up.url, `query?query=${encodeURIComponent("count(count by (cpu) (node_cpu_seconds_total))")}`)
                         ).result;
                         assert.equal(value("CPUs"), cpus.value[1]);
+                        const blank = () =>
+                                page.locator("[data-panel]").evaluateAll((all) =>
+                                        all
+                                                .filter((p) => Number(p.querySelector("[data-chart-points]")?.dataset.chartPoints ?? 0) > 0)
+                                                .filter((p) => {
+                                                        const c = p.querySelector("canvas");
+                                                        return (
+                                                                !c ||
+                                                                new Set(
+                                                                        new Uint32Array(
+                                                                                c.getContext("2d").getImageData(0, 0, c.width, c.height)
+                                                                                        .data.buffer,
+                                                                        ),
+                                                                ).size < 10
+                                                        );
+                                                })
+                                                .map((p) => p.getAttribute("aria-label")),
+                                );
+                        await until("all charts to be painted", async () => (await blank()).length === 0);
                         // Disks, networks and pressure depend on the machine; these do not.
                         for (const title of ["CPU by mode", "Memory", "Load", "Context switches and interrupts"])
                                 assert.ok(
