@@ -262,7 +262,8 @@ static void check_sum(struct tables *t, const char *name, const struct json *c, 
                           : how == SUB ? histogram_sub(&t->a, x, y, &notes)
                                        : histogram_add(&t->a, x, y, &notes);
         if (json_str(json_get(c, STR("expErrMsg"))).n) {
-                CHECK_ERROR(e, str_dup(json_str(json_get(c, STR("expErrMsg")))));
+                CHECK_STRS(str_from(error_str(e)), json_str(json_get(c, STR("expErrMsg"))));
+                error_free(e);
                 return;
         }
         CHECK_OK(e);

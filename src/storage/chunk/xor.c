@@ -149,8 +149,8 @@ size_t chunk_samples(enum chunk_encoding encoding, Str data)
                 return 0;
         const uint8_t *p = (const uint8_t *)data.p;
         size_t n = (size_t)p[0] << 8 | p[1];
-        if (!chunk_encoding_is_float(encoding))
-                return n;
+        if (encoding == CHUNK_HISTOGRAM_ST || encoding == CHUNK_FLOAT_HISTOGRAM_ST)
+                n &= 0x3fff;    /* the counter reset is above */
         size_t most = (data.n - XOR_HEADER_BYTES) * 8;          /* no sample takes less than a bit */
         return n < most ? n : most;
 }
