@@ -75,6 +75,22 @@ struct int_histogram {
         uint32_t n_bounds;
 };
 
+/* One of both kinds. */
+struct histogram_sample {
+        const struct int_histogram *i;
+        const struct histogram *f;      /* used when i is NULL */
+};
+static inline double histogram_sample_sum(struct histogram_sample s)
+{
+        return s.i ? s.i->sum : s.f->sum;
+}
+/* Copies all, spans and bounds too. */
+struct error *histogram_sample_dup(struct arena *a, struct histogram_sample s, struct histogram_sample *ret) MUST_CHECK;
+bool histogram_sample_eq(struct histogram_sample a, struct histogram_sample b);        /* kinds differ: no */
+struct error *histogram_sample_check(struct histogram_sample s) MUST_CHECK;
+/* To schema 8 if the schema is one of the reserved, finer ones. */
+struct error *histogram_sample_reduce_reserved(struct arena *a, struct histogram_sample *s) MUST_CHECK;
+
 static inline bool histogram_is_custom(const struct histogram *h)
 {
         return h->schema == HISTOGRAM_SCHEMA_CUSTOM;

@@ -11,6 +11,7 @@
 #ifndef STORAGE_DECODE_H
 #define STORAGE_DECODE_H
 
+#include "storage/chunk/histogram.h"
 #include "storage/storage.h"
 
 struct samples {
@@ -42,6 +43,34 @@ struct error *series_decode_into(const struct series *s, TimeMs mint_ms, TimeMs 
 
 /* XOR chunks of at most 120 samples from columns, the reverse of decoding; chunks and bytes in the arena. ERROR_LIMIT past its budget. */
 struct error *samples_encode(const TimeMs *t, const double *v, size_t n, struct arena *arena, struct chunk **ret, size_t *ret_n) MUST_CHECK;
+
+/* --- series that may hold native histograms --------------------------------------------------------------------------------------- */
+
+/* By encodings of chunks in range: no bytes are looked at. A series without costs series_decode_mixed what series_decode costs. */
+bool series_has_histograms(const struct series *s, TimeMs mint_ms, TimeMs maxt_ms);
+
+struct mixed {
+        TimeMs *t;
+        double *v;                      /* of a histogram: its sum, so that staleness looks the same */
+        const struct histogram **h;     /* NULL: floats only; else h[i] is NULL where v[i] is a float */
+        size_t n;
+};
+/* Memory is the arena's. Integer histograms come as floats. A reset hint that is not to be trusted (the sample before it came from another of the
+ * chunks that overlap) is taken back. */
+struct error *series_decode_mixed(const struct series *s, TimeMs mint_ms, TimeMs maxt_ms, struct arena *arena, struct mixed *ret) MUST_CHECK;
+
+struct raw_samples {
+        TimeMs *t, *start;
+        double *v;
+        struct histogram_sample *h;     /* both members NULL: a float */
+        size_t n;
+};
+/* As stored, to be written again: chunks of one kind each, of at most 120 samples. */
+struct error *series_decode_raw(const struct series *s, TimeMs mint_ms, TimeMs maxt_ms, struct arena *arena, struct raw_samples *ret) MUST_CHECK;
+struct error *raw_samples_encode(const struct raw_samples *s, struct arena *arena, struct chunk **ret, size_t *ret_n) MUST_CHECK;
+/* One after the other, floats by the fast path. */
+struct error *series_encode_anew(const struct series *s, TimeMs mint_ms, TimeMs maxt_ms, struct samples *scratch, struct arena *arena, struct chunk **ret,
+                                 size_t *ret_n) MUST_CHECK;
 
 /* Interval lists: ascending and disjoint. */
 bool intervals_cover(const struct interval *d, size_t n, TimeMs mint_ms, TimeMs maxt_ms);      /* one of them holds all of the range */

@@ -8,7 +8,9 @@
 
 struct mem_series {
         Labels labels;
-        struct samples samples;
+        struct samples samples;         /* of a histogram: its sum */
+        struct histogram_sample *h;     /* as many; NULL: floats only; in the storage's arena */
+        size_t cap_h;
 };
 
 struct memory {
@@ -38,6 +40,7 @@ void memory_storage_free(struct storage *s)
         struct memory *m = CONTAINER_OF(s, struct memory, base);
         for (size_t i = 0; i < m->series.n; i++) {
                 samples_done(&m->series.p[i]->samples);
+                free(m->series.p[i]->h);
                 free(m->series.p[i]);
         }
         vec_done(&m->series);
@@ -79,15 +82,32 @@ static struct mem_series *get_series_locked(struct memory *m, Labels ls, SeriesR
         return s;
 }
 
-static struct error *judge(const struct samples *s, TimeMs t, double v, bool *ret_is_new)
+static struct error *judge(const struct mem_series *of, TimeMs t, double v, struct histogram_sample h, bool *ret_is_new)
 {
+        const struct samples *s = &of->samples;
         *ret_is_new = true;
         if (s->n == 0 || t > s->t[s->n - 1])
                 return NULL;
         if (t < s->t[s->n - 1])
                 return &error_out_of_order_sample;
         *ret_is_new = false;            /* bits, not ==: a staleness marker is a NaN */
+        if (h.i || h.f || (of->h && (of->h[s->n - 1].i || of->h[s->n - 1].f)))
+                return of->h && histogram_sample_eq(h, of->h[s->n - 1]) ? NULL : &error_duplicate_sample;
         return memcmp(&s->v[s->n - 1], &v, sizeof v) == 0 ? NULL : &error_duplicate_sample;
+}
+
+static void push(struct mem_series *s, TimeMs t, double v, struct histogram_sample h)
+{
+        if (s->h || h.i || h.f) {
+                if (s->samples.n >= s->cap_h) {
+                        size_t cap = MAX(s->samples.n + 1, s->cap_h * 2);
+                        s->h = mem_realloc_array(s->h, cap, sizeof *s->h);
+                        memset(s->h + s->cap_h, 0, (cap - s->cap_h) * sizeof *s->h);
+                        s->cap_h = cap;
+                }
+                s->h[s->samples.n] = h;
+        }
+        samples_push(&s->samples, t, v);
 }
 
 struct error *memory_storage_add(struct storage *st, Labels labels, TimeMs t, double v)
@@ -97,9 +117,9 @@ struct error *memory_storage_add(struct storage *st, Labels labels, TimeMs t, do
         SeriesRef ref = 1;              /* not asked for */
         struct mem_series *s = get_series_locked(m, labels, &ref);
         bool is_new;
-        struct error *e = judge(&s->samples, t, v, &is_new);
+        struct error *e = judge(s, t, v, (struct histogram_sample){0}, &is_new);
         if (!e && is_new)
-                samples_push(&s->samples, t, v);
+                push(s, t, v, (struct histogram_sample){0});
         mutex_unlock(&m->mu);
         return e;
 }
@@ -113,6 +133,7 @@ struct pending {
         struct mem_series *series;
         TimeMs t;
         double v;
+        struct histogram_sample h;
 };
 struct mem_appender {
         struct appender base;
@@ -120,7 +141,7 @@ struct mem_appender {
         VEC(struct pending) samples;
 };
 
-static struct error *ma_append(struct appender *base, SeriesRef ref, Labels labels, TimeMs t, double v, SeriesRef *ret_ref)
+static struct error *add(struct appender *base, SeriesRef ref, Labels labels, TimeMs t, double v, struct histogram_sample h, SeriesRef *ret_ref)
 {
         struct mem_appender *a = CONTAINER_OF(base, struct mem_appender, base);
         struct memory *m = a->m;
@@ -137,14 +158,27 @@ static struct error *ma_append(struct appender *base, SeriesRef ref, Labels labe
                 s = get_series_locked(m, labels, &ref);
         }
         bool is_new;
-        e = judge(&s->samples, t, v, &is_new);
+        e = judge(s, t, v, h, &is_new);
+        if (!e && (h.i || h.f))
+                e = histogram_sample_dup(&m->arena, h, &h);
         if (e)
                 goto out;
-        vec_push(&a->samples, (struct pending){s, t, v});
+        vec_push(&a->samples, (struct pending){s, t, v, h});
         *ret_ref = ref;
 out:
         mutex_unlock(&m->mu);
         return e;
+}
+
+static struct error *ma_append(struct appender *base, SeriesRef ref, Labels labels, TimeMs t, double v, SeriesRef *ret_ref)
+{
+        return add(base, ref, labels, t, v, (struct histogram_sample){0}, ret_ref);
+}
+
+static struct error *ma_append_histogram(struct appender *base, SeriesRef ref, Labels labels, TimeMs t, struct histogram_sample s, SeriesRef *ret_ref)
+{
+        struct error *e = histogram_sample_check(s);
+        return e ? e : add(base, ref, labels, t, histogram_sample_sum(s), s, ret_ref);
 }
 
 static void ma_free(struct mem_appender *a)
@@ -161,8 +195,8 @@ static struct error *ma_commit(struct appender *base)
                 const struct pending *p = &a->samples.p[i];
                 bool is_new;
                 /* Refused only now (two samples of one batch): dropped, as the head does. */
-                if (judge(&p->series->samples, p->t, p->v, &is_new) == NULL && is_new)
-                        samples_push(&p->series->samples, p->t, p->v);
+                if (judge(p->series, p->t, p->v, p->h, &is_new) == NULL && is_new)
+                        push(p->series, p->t, p->v, p->h);
         }
         mutex_unlock(&a->m->mu);
         ma_free(a);
@@ -176,7 +210,8 @@ static void ma_rollback(struct appender *base)
 
 static struct error *memory_appender(struct storage *st, struct appender **ret)
 {
-        static const struct appender_ops ops = {.append = ma_append, .commit = ma_commit, .rollback = ma_rollback};
+        static const struct appender_ops ops = {
+                .append = ma_append, .append_histogram = ma_append_histogram, .commit = ma_commit, .rollback = ma_rollback};
         struct mem_appender *a = mem_new(struct mem_appender);
         a->base.ops = &ops;
         a->m = CONTAINER_OF(st, struct memory, base);
@@ -236,7 +271,10 @@ static struct error *mem_select(struct querier *base, const struct select_hints 
                 struct chunk *chunks = NULL;
                 size_t n_chunks = 0;
                 if (!h->labels_only) {
-                        e = samples_encode(s->samples.t + from, s->samples.v + from, to - from, q->arena, &chunks, &n_chunks);
+                        struct raw_samples raw = {
+                                .t = s->samples.t + from, .v = s->samples.v + from, .h = s->h ? s->h + from : NULL, .n = to - from};
+                        e = s->h ? raw_samples_encode(&raw, q->arena, &chunks, &n_chunks)
+                                 : samples_encode(raw.t, raw.v, raw.n, q->arena, &chunks, &n_chunks);
                         if (e)
                                 goto out;
                 }

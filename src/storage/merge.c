@@ -100,13 +100,10 @@ static struct error *apply_deleted(struct arena *arena, const struct series *s, 
                         continue;
                 }
                 struct series one = {.chunks = c, .n_chunks = 1, .deleted = s->deleted, .n_deleted = s->n_deleted};
-                e = series_decode(&one, TIME_MS_MIN, TIME_MS_MAX, &buf);
-                if (e)
-                        goto out;
-                /* One chunk stays one where it can, so that `to` has room: longer ones are cut by samples_encode. */
+                /* One chunk stays one where it can, so that `to` has room: longer ones are cut at 120 samples. */
                 struct chunk *made;
                 size_t n_made;
-                e = samples_encode(buf.t, buf.v, buf.n, arena, &made, &n_made);
+                e = series_encode_anew(&one, TIME_MS_MIN, TIME_MS_MAX, &buf, arena, &made, &n_made);
                 if (e)
                         goto out;
                 if (n + n_made + (s->n_chunks - i - 1) > room) {

@@ -33,6 +33,13 @@ void querier_close(struct querier *q)
                 q->ops->close(q);
 }
 
+struct error *appender_append_histogram(struct appender *a, SeriesRef ref, Labels labels, TimeMs t, struct histogram_sample s, SeriesRef *ret_ref)
+{
+        if (!a->ops->append_histogram)
+                return error_new(ERROR_UNSUPPORTED, "this storage takes no native histograms");
+        return a->ops->append_histogram(a, ref, labels, t, s, ret_ref);
+}
+
 struct error *appender_commit(struct appender *take_a)
 {
         return take_a->ops->commit(take_a);

@@ -19,6 +19,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/vec.h"
+#include "model/histogram.h"
 #include "model/labels.h"
 #include "model/matcher.h"
 
@@ -109,6 +110,9 @@ struct appender_ops {
         /* ref from an earlier call makes labels unnecessary (they may be empty then); ref 0 or one that is gone needs labels, and is answered
          * with ERROR_NOT_FOUND if they are empty. labels are copied when the series is new. A refused sample is a sentinel and costs nothing else. */
         struct error *(*append)(struct appender *a, SeriesRef ref, Labels labels, TimeMs t, double v, SeriesRef *ret_ref);
+        /* The same for a native histogram, integer or float, which is copied; ERROR_INVALID with upstream's text where it contradicts itself. A staleness
+         * marker is one whose sum is. NULL: this storage has none. */
+        struct error *(*append_histogram)(struct appender *a, SeriesRef ref, Labels labels, TimeMs t, struct histogram_sample s, SeriesRef *ret_ref);
         /* Both free the appender. When commit returns NULL the samples are in the WAL by write(2) and visible. */
         struct error *(*commit)(struct appender *a);
         void (*rollback)(struct appender *a);
@@ -117,6 +121,7 @@ static inline struct error *appender_append(struct appender *a, SeriesRef ref, L
 {
         return a->ops->append(a, ref, labels, t, v, ret_ref);
 }
+struct error *appender_append_histogram(struct appender *a, SeriesRef ref, Labels labels, TimeMs t, struct histogram_sample s, SeriesRef *ret_ref) MUST_CHECK;
 struct error *appender_commit(struct appender *take_a) MUST_CHECK;
 void appender_rollback(struct appender *take_a);
 

@@ -17,12 +17,6 @@
 #include "model/histogram.h"
 #include "storage/storage.h"
 
-/* One of both kinds. */
-struct histogram_sample {
-        const struct int_histogram *i;
-        const struct histogram *f; /* used when i is NULL */
-};
-
 enum histogram_fit {
         HISTOGRAM_APPENDED,
         HISTOGRAM_RECODED, /* appended, and all bytes are new ones */

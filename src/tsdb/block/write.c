@@ -48,12 +48,9 @@ static struct error *encode_run(struct block_writer *w, const struct series *s, 
         struct series run = *s;
         run.chunks = s->chunks + from;
         run.n_chunks = to - from;
-        struct error *e = series_decode(&run, w->meta->mint_ms, w->meta->maxt_ms - 1, &w->samples);
-        if (e)
-                return e;
         struct chunk *made;
         size_t n = 0;
-        e = samples_encode(w->samples.t, w->samples.v, w->samples.n, &w->scratch, &made, &n);
+        struct error *e = series_encode_anew(&run, w->meta->mint_ms, w->meta->maxt_ms - 1, &w->samples, &w->scratch, &made, &n);
         for (size_t i = 0; !e && i < n; i++)
                 vec_push(&w->out, made[i]);
         return e;
