@@ -231,7 +231,8 @@ struct slow_source {
 static struct error *read_some(struct bucket_source *s, char *p, size_t n, size_t *ret_n)
 {
         struct slow_source *f = CONTAINER_OF(s, struct slow_source, s);
-        n = MIN(MIN(n, f->step), f->rest.n);
+        n = MIN(n, f->step);
+        n = MIN(n, f->rest.n);
         memcpy(p, f->rest.p, n);
         f->rest = str_skip(f->rest, n);
         f->step = f->step * 3 % 1000003 + 1;

@@ -31,6 +31,7 @@ enum {
         IDLE_SECONDS_MAX = 300,      /* as upstream's IdleConnTimeout */
         RESPONSE_HEAD_BYTES_MAX = 1 << 20,
         BODY_BYTES_DEFAULT = 64 << 20,
+        STALLED_BYTES_PER_SECOND = 16,
 };
 
 struct shard {
@@ -555,6 +556,10 @@ static void start(struct op *o)
         curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header);
         curl_easy_setopt(easy, CURLOPT_HEADERDATA, o);
         curl_easy_setopt(easy, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
+        if (o->stall_ms) {
+                curl_easy_setopt(easy, CURLOPT_LOW_SPEED_LIMIT, (long)STALLED_BYTES_PER_SECOND);
+                curl_easy_setopt(easy, CURLOPT_LOW_SPEED_TIME, (long)MAX(o->stall_ms / 1000, 1));
+        }
         if (strcmp(o->method, "HEAD") == 0) {
                 curl_easy_setopt(easy, CURLOPT_NOBODY, 1L);
         } else if (o->body.n || strcmp(o->method, "POST") == 0) {
@@ -643,6 +648,7 @@ void http_client_send(struct http_client *c, const struct http_client_conf *conf
         o->method = mem_strdup(r->method ? r->method : "GET");
         o->body = r->body;
         o->inflate = r->inflate;
+        o->stall_ms = r->stall_ms;
         o->timer.fire = deadline;
         o->ask.done = resolved;
         call->private = o;

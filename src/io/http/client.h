@@ -41,6 +41,7 @@ struct http_client_request {
         size_t n_headers;
         Str body;                               /* borrowed until done */
         int64_t timeout_ms;                     /* whole exchange; 0: none */
+        int64_t stall_ms;                       /* whole seconds: ends it with ERROR_TIMEOUT when hardly a byte went either way for so long; 0: never */
         size_t body_bytes_max;                  /* 0: 64 MiB; more ends the exchange: ERROR_LIMIT "body size limit exceeded" */
         bool inflate;                           /* send Accept-Encoding: gzip and inflate the answer */
 };

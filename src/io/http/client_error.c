@@ -140,6 +140,9 @@ struct error *client_transfer_error(const struct op *o, CURLcode code)
                              : error_new(ERROR_IO, "dial tcp %s: connect: connection refused", address);
                 return o->is_proxied ? error_wrap(e, "proxyconnect tcp") : e;
         case CURLE_OPERATION_TIMEDOUT:
+                if (strstr(o->why, "too slow"))
+                        return error_new(ERROR_TIMEOUT, o->head_seen ? "read tcp %s: i/o timeout"
+                                                                     : "net/http: timeout awaiting response headers (%s)", address);
                 return error_new(ERROR_TIMEOUT, "dial tcp %s: i/o timeout", address);
         case CURLE_GOT_NOTHING:
                 return error_new(ERROR_IO, "EOF");

@@ -26,7 +26,7 @@ struct op {
         struct curl_slist *headers;             /* of this transfer: those, and credentials */
         bool inflate, has_accept, has_authorization, has_host;
         size_t body_bytes_max;
-        int64_t timeout_ms;
+        int64_t timeout_ms, stall_ms;
         struct loop_timer timer;
         int redirects;
         bool cross_host;                /* redirected to another host: no credentials any more */
