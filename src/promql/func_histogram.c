@@ -14,7 +14,7 @@ struct bucket_row {
         double upper;
         const double *v;
 };
-struct histogram {
+struct classic_histogram {
         Labels labels;              /* without le */
         struct bucket_row *buckets; /* ascending */
         size_t n;
@@ -24,7 +24,7 @@ struct histogram {
 struct histograms {
         struct exec *q;
         const struct steps *st;
-        struct histogram *p;
+        struct classic_histogram *p;
         size_t n;
         bool fraction;
         size_t n_q;
@@ -96,7 +96,7 @@ static struct error *gather(struct histograms *h, const struct mat *in, const st
                 labels_key(&key, rest);
                 size_t at = (size_t)(uintptr_t)map_get(&seen, buf_str(&key));
                 if (!at) {
-                        h->p[h->n] = (struct histogram){.labels = rest};
+                        h->p[h->n] = (struct classic_histogram){.labels = rest};
                         at = ++h->n;
                         map_set(&seen, arena_str(q->arena, buf_str(&key)), (void *)(uintptr_t)at);
                 }
@@ -116,7 +116,7 @@ static struct error *gather(struct histograms *h, const struct mat *in, const st
         for (size_t i = 0; i < in->n; i++) {
                 if (group[i] == SIZE_MAX)
                         continue;
-                struct histogram *g = &h->p[group[i]];
+                struct classic_histogram *g = &h->p[group[i]];
                 size_t k = g->n++;
                 for (; k > 0 && g->buckets[k - 1].upper > upper[i]; k--)
                         g->buckets[k] = g->buckets[k - 1];
@@ -128,7 +128,7 @@ static struct error *gather(struct histograms *h, const struct mat *in, const st
 static void compute(void *ctx, size_t item, int worker)
 {
         struct histograms *h = ctx;
-        const struct histogram *g = &h->p[item];
+        const struct classic_histogram *g = &h->p[item];
         size_t n_steps = h->st->n, n_out = h->fraction ? 1 : h->n_q;
         struct classic_bucket *b = (struct classic_bucket *)scratch_get(&h->q->workers[worker], g->n * 2);
         for (size_t k = 0; k < n_out; k++) {
@@ -208,7 +208,7 @@ static struct error *label_rows(struct histograms *h, const struct node *n, stru
         /* A quantile may change from step to step: then its label changes too. */
         VEC(struct row) rows = VEC_INIT;
         for (size_t r = 0; r < total && !e; r++) {
-                const struct histogram *g = &h->p[r / h->n_q];
+                const struct classic_histogram *g = &h->p[r / h->n_q];
                 const double *qs = h->qs[r % h->n_q];
                 double *v = h->out + r * n_steps;
                 for (size_t from = 0; from < n_steps && !e;) {
