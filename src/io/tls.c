@@ -3,26 +3,21 @@
 
 #include <errno.h>
 #include <openssl/err.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 
 #include "base/alloc.h"
 #include "base/thread.h"
 #include "io/tls_impl.h"
 
-struct stamp {
-        struct timespec changed;
-        off_t size;
-        ino_t inode;
-};
 struct tls_server {
         const struct http_tls_opts *o;
         struct mutex mu; /* guards all below */
         SSL_CTX *ctx;
-        struct stamp stamps[3];
+        struct tls_stamp stamps[3];
 };
 
-/* The newest of OpenSSL's queue; empties it. */
-static struct error *tls_error(const char *what, const char *path)
+struct error *tls_error(const char *what, const char *path)
 {
         unsigned long code = ERR_peek_last_error();
         ERR_clear_error();
@@ -30,18 +25,49 @@ static struct error *tls_error(const char *what, const char *path)
         return error_new(ERROR_INVALID, "%s%s%s: %s", what, path ? " " : "", path ? path : "", why ? why : "failed");
 }
 
-static struct stamp stamp_of(const char *path)
+struct tls_stamp tls_stamp_of(const char *path)
 {
         struct stat st;
         if (!path || stat(path, &st))
-                return (struct stamp){0};
-        return (struct stamp){st.st_mtim, st.st_size, st.st_ino};
+                return (struct tls_stamp){0};
+        return (struct tls_stamp){st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec, st.st_size, st.st_ino};
 }
 
-static bool stamp_eq(struct stamp a, struct stamp b)
+bool tls_stamp_eq(struct tls_stamp a, struct tls_stamp b)
 {
-        return a.changed.tv_sec == b.changed.tv_sec && a.changed.tv_nsec == b.changed.tv_nsec && a.size == b.size &&
-               a.inode == b.inode;
+        return a.changed_ns == b.changed_ns && a.size == b.size && a.inode == b.inode;
+}
+
+ssize_t tls_read(int fd, SSL *ssl, void *p, size_t n)
+{
+        if (!ssl) {
+                ssize_t got = recv(fd, p, n, 0);
+                if (got > 0)
+                        return got;
+                return got < 0 && (errno == EAGAIN || errno == EINTR) ? 0 : -1;
+        }
+        ERR_clear_error();
+        int got = SSL_read(ssl, p, (int)MIN(n, (size_t)1 << 30));
+        if (got > 0)
+                return got;
+        int why = SSL_get_error(ssl, got);
+        return why == SSL_ERROR_WANT_READ || why == SSL_ERROR_WANT_WRITE ? 0 : -1;
+}
+
+ssize_t tls_write(int fd, SSL *ssl, const void *p, size_t n)
+{
+        if (!ssl) {
+                ssize_t put = send(fd, p, n, MSG_NOSIGNAL);
+                if (put >= 0)
+                        return put;
+                return errno == EAGAIN || errno == EINTR ? 0 : -1;
+        }
+        ERR_clear_error();
+        int put = SSL_write(ssl, p, (int)MIN(n, (size_t)1 << 30));
+        if (put > 0)
+                return put;
+        int why = SSL_get_error(ssl, put);
+        return why == SSL_ERROR_WANT_READ || why == SSL_ERROR_WANT_WRITE ? 0 : -1;
 }
 
 static int choose_protocol(SSL *ssl, const unsigned char **out, unsigned char *n_out, const unsigned char *in,
@@ -103,11 +129,11 @@ out:
 static struct error *refresh_locked(struct tls_server *t)
 {
         const char *paths[3] = {t->o->cert_file, t->o->key_file, t->o->client_ca_file};
-        struct stamp now[3];
+        struct tls_stamp now[3];
         bool same = t->ctx != NULL;
         for (int i = 0; i < 3; i++) {
-                now[i] = stamp_of(paths[i]);
-                same = same && stamp_eq(now[i], t->stamps[i]);
+                now[i] = tls_stamp_of(paths[i]);
+                same = same && tls_stamp_eq(now[i], t->stamps[i]);
         }
         if (same)
                 return NULL;

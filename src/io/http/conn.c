@@ -99,44 +99,16 @@ void conn_update(struct conn *c)
         }
 }
 
-/* Bytes read, 0: nothing now, -1: closed by either side or broken. */
 static ssize_t conn_read(struct conn *c, void *p, size_t n)
 {
-        if (!c->ssl) {
-                ssize_t got = recv(c->f.fd, p, n, 0);
-                if (got > 0)
-                        return got;
-                return got < 0 && (errno == EAGAIN || errno == EINTR) ? 0 : -1;
-        }
-        ERR_clear_error();
-        int got = SSL_read(c->ssl, p, (int)MIN(n, (size_t)1 << 30));
-        if (got > 0)
-                return got;
-        int why = SSL_get_error(c->ssl, got);
-        return why == SSL_ERROR_WANT_READ || why == SSL_ERROR_WANT_WRITE ? 0 : -1;
-}
-
-static ssize_t conn_write(struct conn *c, const void *p, size_t n)
-{
-        if (!c->ssl) {
-                ssize_t put = send(c->f.fd, p, n, MSG_NOSIGNAL);
-                if (put >= 0)
-                        return put;
-                return errno == EAGAIN || errno == EINTR ? 0 : -1;
-        }
-        ERR_clear_error();
-        int put = SSL_write(c->ssl, p, (int)MIN(n, (size_t)1 << 30));
-        if (put > 0)
-                return put;
-        int why = SSL_get_error(c->ssl, put);
-        return why == SSL_ERROR_WANT_READ || why == SSL_ERROR_WANT_WRITE ? 0 : -1;
+        return tls_read(c->f.fd, c->ssl, p, n);
 }
 
 bool conn_flush(struct conn *c)
 {
         bool was_blocked = c->write_blocked, moved = false;
         while (!c->closed && c->out_at < c->out.n) {
-                ssize_t n = conn_write(c, c->out.p + c->out_at, c->out.n - c->out_at);
+                ssize_t n = tls_write(c->f.fd, c->ssl, c->out.p + c->out_at, c->out.n - c->out_at);
                 if (n < 0) {
                         conn_close(c, false);
                         return false;

@@ -4,8 +4,12 @@
  * Frames are collected in conn.out and written once, when nghttp2 has no more or OUT_MARK_BYTES are there; a client
  * whose window is shut leaves its bytes in the exchange's pending, where the mark stops the handler. Guards: streams at
  * once, header bytes, bytes of unfinished bodies of a connection, and resets: who opens streams to reset them
- * (CVE-2023-44487) is sent away once his resets outweigh his finished requests by RESETS_MAX. nghttp2 bounds the queues
- * of PING and SETTINGS itself. */
+ * (CVE-2023-44487) is sent away once his resets of a second outweigh his finished requests by h2_streams_max. nghttp2
+ * bounds the queues of PING and SETTINGS itself.
+ *
+ * Windows are opened by hand. The connection's at once, so that a stream whose handler does not read stops no other; a
+ * stream's at once for bodies that are read whole (their limit is the server's), for streaming ones when the handler
+ * took the bytes: a window a stream is the most that waits. */
 #include <nghttp2/nghttp2.h>
 #include <stdio.h>
 
@@ -14,8 +18,6 @@
 #include "io/http/server_impl.h"
 
 enum {
-        STREAMS_MAX = 100,
-        RESETS_MAX = 100,
         STREAM_WINDOW_BYTES = 1 << 20,
         CONNECTION_WINDOW_BYTES = 4 << 20,
         BODIES_PER_CONNECTION = 4, /* of body_bytes_max */
@@ -30,6 +32,9 @@ struct h2 {
         bool in_session;     /* inside nghttp2: frames are sent afterwards */
         bool going_away;
         int resets;
+        int64_t resets_since_ms;
+        struct loop_timer age;
+        struct conn *conn;
         size_t body_bytes; /* received for streams that are open */
 };
 
@@ -126,16 +131,51 @@ static void begin(struct exchange *x)
         } else if (server_begin(x)) {
                 x->refused = true;
                 answered_inline(x);
+        } else if (x->route && x->route->flags & HTTP_STREAM) {
+                x->is_streaming = true;
+                if (server_dispatch(x))
+                        answered_inline(x);
         }
 }
 
 static void run(struct exchange *x)
 {
+        x->request_ended = true;
         if (x->refused)
                 return;
+        if (x->is_streaming) {
+                mutex_lock(&x->mu);
+                x->inbox_ended = true;
+                cond_broadcast(&x->came);
+                mutex_unlock(&x->mu);
+                return;
+        }
         x->req.body = buf_str(&x->body);
         if (server_dispatch(x))
                 answered_inline(x);
+}
+
+static void count_reset(struct h2 *h, int max)
+{
+        int64_t now_ms = time_mono_ms();
+        if (now_ms - h->resets_since_ms >= 1000) {
+                h->resets_since_ms = now_ms;
+                h->resets = 0;
+        }
+        if (++h->resets > max)
+                nghttp2_session_terminate_session(h->session, NGHTTP2_ENHANCE_YOUR_CALM);
+}
+
+/* The answer ended before the request did: the client need not send the rest. */
+static int on_frame_send(nghttp2_session *s, const nghttp2_frame *f, void *arg)
+{
+        (void)arg;
+        if ((f->hd.type != NGHTTP2_HEADERS && f->hd.type != NGHTTP2_DATA) || !(f->hd.flags & NGHTTP2_FLAG_END_STREAM))
+                return 0;
+        struct exchange *x = stream_exchange(s, f->hd.stream_id);
+        if (x && x->is_streaming && !x->request_ended)
+                nghttp2_submit_rst_stream(s, NGHTTP2_FLAG_NONE, f->hd.stream_id, NGHTTP2_NO_ERROR);
+        return 0;
 }
 
 static int on_frame_recv(nghttp2_session *s, const nghttp2_frame *f, void *arg)
@@ -154,8 +194,7 @@ static int on_frame_recv(nghttp2_session *s, const nghttp2_frame *f, void *arg)
                         run(x);
                 return 0;
         case NGHTTP2_RST_STREAM:
-                if (++c->h2->resets > RESETS_MAX)
-                        nghttp2_session_terminate_session(s, NGHTTP2_ENHANCE_YOUR_CALM);
+                count_reset(c->h2, c->sl->s->o.h2_streams_max);
                 return 0;
         }
         return 0;
@@ -166,7 +205,18 @@ static int on_data(nghttp2_session *s, uint8_t flags, int32_t id, const uint8_t 
         struct conn *c = arg;
         (void)flags;
         struct exchange *x = stream_exchange(s, id);
+        nghttp2_session_consume_connection(s, n);
         if (!x)
+                return 0;
+        if (x->is_streaming && !x->handler_done) {
+                mutex_lock(&x->mu);
+                buf_append(&x->inbox, p, n); /* the window bounds it */
+                cond_signal(&x->came);
+                mutex_unlock(&x->mu);
+                return 0;
+        }
+        nghttp2_session_consume_stream(s, id, n);
+        if (x->is_streaming)
                 return 0;
         if (x->refused) { /* read over, but not for ever */
                 x->head_bytes += n;
@@ -204,6 +254,23 @@ static int on_stream_close(nghttp2_session *s, int32_t id, uint32_t code, void *
 
 /* --- answers --- */
 
+static nghttp2_nv pair(Str name, Str value)
+{
+        return (nghttp2_nv){(uint8_t *)name.p, (uint8_t *)(value.n ? value.p : ""), name.n, value.n, 0};
+}
+
+/* Their names are small letters. */
+static int submit_trailers(struct exchange *x)
+{
+        size_t n = 0;
+        nghttp2_nv *v = mem_realloc_array(NULL, x->trailers.n, sizeof *v);
+        for (size_t i = 0; i < x->trailers.n; i++)
+                v[n++] = pair(x->trailers.p[i].name, x->trailers.p[i].value);
+        int rc = nghttp2_submit_trailer(x->conn->h2->session, x->stream_id, v, n);
+        free(v);
+        return rc;
+}
+
 static ssize_t read_body(nghttp2_session *s, int32_t id, uint8_t *to, size_t n, uint32_t *flags,
                          nghttp2_data_source *source, void *arg)
 {
@@ -240,13 +307,10 @@ static ssize_t read_body(nghttp2_session *s, int32_t id, uint8_t *to, size_t n, 
                 mutex_unlock(&x->mu);
                 if (!more)
                         *flags |= NGHTTP2_DATA_FLAG_EOF;
+                if (!more && x->trailers.n && submit_trailers(x) == 0)
+                        *flags |= NGHTTP2_DATA_FLAG_NO_END_STREAM;
         }
         return (ssize_t)k;
-}
-
-static nghttp2_nv pair(Str name, Str value)
-{
-        return (nghttp2_nv){(uint8_t *)name.p, (uint8_t *)(value.n ? value.p : ""), name.n, value.n, 0};
 }
 
 static bool is_of_connection(Str name)
@@ -255,31 +319,38 @@ static bool is_of_connection(Str name)
                str_eq_nocase(name, STR("keep-alive"));
 }
 
+/* Not from the arena: that is the handler's, who may still run. */
 static int submit_head(struct exchange *x)
 {
         char status[8], length[24], date[32];
         size_t n = 0, n_headers = x->answer_headers.n;
-        nghttp2_nv *v = arena_array(&x->arena, nghttp2_nv, n_headers + 3);
+        struct buf names = BUF_INIT(BUF_NO_LIMIT);
+        for (size_t i = 0; i < n_headers; i++)
+                buf_put(&names, x->answer_headers.p[i].name);
+        for (size_t i = 0; i < names.n; i++)
+                if (names.p[i] >= 'A' && names.p[i] <= 'Z')
+                        names.p[i] |= 0x20;
+        nghttp2_nv *v = mem_realloc_array(NULL, n_headers + 3, sizeof *v);
         snprintf(status, sizeof status, "%d", x->status);
         v[n++] = pair(STR(":status"), str_from(status));
+        size_t at = 0;
         for (size_t i = 0; i < n_headers; i++) {
                 struct http_header h = x->answer_headers.p[i];
-                if (is_of_connection(h.name))
-                        continue;
-                Str name = arena_str(&x->arena, h.name);
-                for (size_t k = 0; k < name.n; k++)
-                        if (name.p[k] >= 'A' && name.p[k] <= 'Z')
-                                ((char *)name.p)[k] |= 0x20;
-                v[n++] = pair(name, h.value);
+                if (!is_of_connection(h.name))
+                        v[n++] = pair((Str){names.p + at, h.name.n}, h.value);
+                at += h.name.n;
         }
         v[n++] = pair(STR("date"), exchange_date(date));
-        if (x->has_length && x->status >= 200 && x->status != 204 && x->status != 304) {
+        if (x->has_length && !x->is_streaming && x->status >= 200 && x->status != 204 && x->status != 304) {
                 snprintf(length, sizeof length, "%llu", (unsigned long long)x->length);
                 v[n++] = pair(STR("content-length"), str_from(length));
         }
         nghttp2_data_provider body = {.source.ptr = x, .read_callback = read_body};
         bool none = x->no_body || (x->has_length && x->length == 0);
-        return nghttp2_submit_response(x->conn->h2->session, x->stream_id, v, n, none ? NULL : &body);
+        int rc = nghttp2_submit_response(x->conn->h2->session, x->stream_id, v, n, none ? NULL : &body);
+        free(v);
+        buf_done(&names);
+        return rc;
 }
 
 void h2_pump(struct exchange *x)
@@ -288,7 +359,11 @@ void h2_pump(struct exchange *x)
         nghttp2_session *s = c->h2->session;
         mutex_lock(&x->mu);
         bool ready = x->head_ready, cut = x->aborted;
+        size_t read_bytes = x->inbox_read_bytes;
+        x->inbox_read_bytes = 0;
         mutex_unlock(&x->mu);
+        if (read_bytes)
+                nghttp2_session_consume_stream(s, x->stream_id, read_bytes);
         if (cut && x->handler_done) {
                 nghttp2_submit_rst_stream(s, NGHTTP2_FLAG_NONE, x->stream_id, NGHTTP2_INTERNAL_ERROR);
         } else if (ready && !x->h2_head_sent) {
@@ -299,6 +374,14 @@ void h2_pump(struct exchange *x)
                 x->h2_deferred = false;
                 nghttp2_session_resume_data(s, x->stream_id);
         }
+        if (!c->h2->in_session)
+                h2_flush(c);
+}
+
+void h2_reset(struct exchange *x)
+{
+        struct conn *c = x->conn;
+        nghttp2_submit_rst_stream(c->h2->session, NGHTTP2_FLAG_NONE, x->stream_id, NGHTTP2_CANCEL);
         if (!c->h2->in_session)
                 h2_flush(c);
 }
@@ -315,7 +398,13 @@ static nghttp2_session_callbacks *callbacks(void)
         nghttp2_session_callbacks_set_on_frame_recv_callback(cb, on_frame_recv);
         nghttp2_session_callbacks_set_on_data_chunk_recv_callback(cb, on_data);
         nghttp2_session_callbacks_set_on_stream_close_callback(cb, on_stream_close);
+        nghttp2_session_callbacks_set_on_frame_send_callback(cb, on_frame_send);
         return cb;
+}
+
+static void too_old(struct loop_timer *t)
+{
+        h2_goaway(CONTAINER_OF(t, struct h2, age)->conn);
 }
 
 struct error *h2_start(struct conn *c)
@@ -323,7 +412,13 @@ struct error *h2_start(struct conn *c)
         nghttp2_session_callbacks *cb = callbacks();
         struct h2 *h = mem_new(struct h2);
         list_init(&h->streams);
-        int rc = nghttp2_session_server_new(&h->session, cb, c);
+        nghttp2_option *options = NULL;
+        int rc = nghttp2_option_new(&options);
+        if (!rc) {
+                nghttp2_option_set_no_auto_window_update(options, 1);
+                rc = nghttp2_session_server_new2(&h->session, cb, c, options);
+        }
+        nghttp2_option_del(options);
         nghttp2_session_callbacks_del(cb);
         if (rc) {
                 free(h);
@@ -331,8 +426,12 @@ struct error *h2_start(struct conn *c)
         }
         c->h2 = h;
         c->proto = CONN_HTTP2;
+        h->conn = c;
+        h->age.fire = too_old;
+        if (c->sl->s->o.h2_age_max_ms)
+                loop_timer_set(c->sl->l, &h->age, c->sl->s->o.h2_age_max_ms);
         nghttp2_settings_entry settings[] = {
-                {NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, STREAMS_MAX},
+                {NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, (uint32_t)c->sl->s->o.h2_streams_max},
                 {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, STREAM_WINDOW_BYTES},
                 {NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, (uint32_t)MIN(c->sl->s->o.header_bytes_max, (size_t)1 << 30)},
         };
@@ -394,6 +493,7 @@ void h2_close(struct conn *c, bool timed_out)
         if (!h)
                 return;
         c->h2 = NULL;
+        loop_timer_clear(c->sl->l, &h->age);
         LIST_EACH (it, &h->streams) {
                 struct exchange *x = CONTAINER_OF(it, struct exchange, link);
                 list_remove(&x->link);

@@ -11,6 +11,8 @@
 #include "io/http/form.h"
 #include "io/http/server_impl.h"
 
+enum { DEADLINE_GRACE_MS = 2000 };
+
 static struct exchange *exchange_of(const struct http_request *r)
 {
         return r->exchange;
@@ -26,6 +28,8 @@ struct exchange *exchange_new(struct conn *c)
                 arena_init(&x->arena, ARENA_BYTES_MAX);
                 mutex_init(&x->mu);
                 cond_init(&x->room);
+                cond_init(&x->came);
+                buf_init(&x->inbox, BUF_NO_LIMIT);
                 buf_init(&x->stage, BUF_NO_LIMIT);
                 buf_init(&x->pending, BUF_NO_LIMIT);
                 buf_init(&x->h2_taken, BUF_NO_LIMIT);
@@ -56,6 +60,8 @@ static void exchange_clear(struct exchange *x)
 {
         deflater_free(x->deflater);
         memset(x, 0, offsetof(struct exchange, link));
+        keep_or_free(&x->inbox);
+        vec_clear(&x->trailers);
         keep_or_free(&x->stage);
         keep_or_free(&x->pending);
         keep_or_free(&x->h2_taken);
@@ -68,6 +74,8 @@ void exchange_free(struct exchange *x)
 {
         if (!x)
                 return;
+        if (x->deadline.slot)
+                loop_timer_clear(x->sl->l, &x->deadline);
         if (x->conn && !x->conn->closed && !x->conn->spare && x->arena.used_bytes <= KEEP_BUFFER_BYTES) {
                 struct conn *c = x->conn;
                 exchange_clear(x);
@@ -79,7 +87,10 @@ void exchange_free(struct exchange *x)
         buf_done(&x->pending);
         buf_done(&x->h2_taken);
         buf_done(&x->body);
+        buf_done(&x->inbox);
         vec_done(&x->answer_headers);
+        vec_done(&x->trailers);
+        cond_done(&x->came);
         arena_done(&x->arena);
         cond_done(&x->room);
         mutex_done(&x->mu);
@@ -96,8 +107,9 @@ void exchange_lose_conn(struct exchange *x, bool timed_out)
         exchange_cancel(x);
         mutex_lock(&x->mu);
         x->closed = true;
-        x->timed_out = timed_out;
+        x->timed_out |= timed_out;
         cond_broadcast(&x->room);
+        cond_broadcast(&x->came);
         mutex_unlock(&x->mu);
         x->conn = NULL;
         if (x->handler_done || !x->dispatched)
@@ -392,6 +404,103 @@ static struct error *answer_bytes(struct exchange *x, Str body, bool final)
         }
         buf_done(&packed);
         return e;
+}
+
+struct error *http_send(struct http_request *r, Str piece)
+{
+        struct exchange *x = exchange_of(r);
+        if (!x->begun || x->ended || x->stage.n)
+                bug("http_send outside of an answer, or after http_write");
+        return answer_bytes(x, piece, false);
+}
+
+/* --- streaming --- */
+
+/* Told in portions: each telling wakes the loop. Less than a window less nghttp2's own half, so that it never stands.
+ */
+enum { TELL_READ_BYTES = 256 << 10 };
+
+struct error *http_read(struct http_request *r, struct buf *to)
+{
+        struct exchange *x = exchange_of(r);
+        struct error *e = NULL;
+        if (!x->is_streaming) {
+                buf_put(to, r->body);
+                r->body = STR("");
+                return NULL;
+        }
+        mutex_lock(&x->mu);
+        while (!x->inbox.n && !x->inbox_ended && !x->closed)
+                if (!cond_wait_ms(&x->came, &x->mu, x->sl->s->o.read_timeout_ms)) {
+                        e = error_new(ERROR_TIMEOUT, "i/o timeout");
+                        goto out;
+                }
+        if (x->closed) {
+                e = closed_error_locked(x);
+                goto out;
+        }
+        size_t n = x->inbox.n;
+        if (!to->n && to->limit == BUF_NO_LIMIT) {
+                struct buf taken = x->inbox;
+                x->inbox = *to;
+                *to = taken;
+        } else {
+                buf_put(to, buf_str(&x->inbox));
+                buf_clear(&x->inbox);
+        }
+        x->inbox_read_bytes += n;
+        if (x->inbox_read_bytes >= TELL_READ_BYTES && !x->inbox_ended)
+                tell_loop_locked(x);
+out:
+        mutex_unlock(&x->mu);
+        return e;
+}
+
+void http_set_trailer(struct http_request *r, const char *name, Str value)
+{
+        struct exchange *x = exchange_of(r);
+        vec_push(&x->trailers,
+                 (struct http_header){arena_str(&x->arena, str_from(name)), without_breaks(&x->arena, value)});
+}
+
+static void deadline_fire(struct loop_timer *t)
+{
+        struct exchange *x = CONTAINER_OF(t, struct exchange, deadline);
+        if (!x->conn)
+                return;
+        if (x->deadline_passed) { /* the handler had its time to say so */
+                h2_reset(x);
+                return;
+        }
+        x->deadline_passed = true;
+        exchange_cancel(x);
+        buf_clear(&x->h2_taken);
+        x->h2_at = 0;
+        mutex_lock(&x->mu);
+        x->closed = x->timed_out = true;
+        buf_clear(&x->pending);
+        cond_broadcast(&x->room);
+        cond_broadcast(&x->came);
+        mutex_unlock(&x->mu);
+        loop_timer_set(x->sl->l, t, DEADLINE_GRACE_MS);
+}
+
+static void deadline_message(void *arg)
+{
+        struct exchange *x = arg;
+        if (!x->conn || x->deadline.slot)
+                return;
+        x->deadline.fire = deadline_fire;
+        loop_timer_set(x->sl->l, &x->deadline, x->deadline_ms);
+}
+
+void http_set_deadline(struct http_request *r, int64_t after_ms)
+{
+        struct exchange *x = exchange_of(r);
+        if (!x->is_streaming || x->deadline_ms)
+                return;
+        x->deadline_ms = MAX(after_ms, (int64_t)1);
+        loop_post(x->sl->l, deadline_message, x); /* before the message that the handler is done */
 }
 
 void http_begin(struct http_request *r, int status, const char *content_type)

@@ -33,6 +33,8 @@ struct error *http_server_new(const struct http_server_opts *o, struct http_serv
                 s->o.write_timeout_ms = 60 * 1000;
         if (!s->o.header_bytes_max)
                 s->o.header_bytes_max = 64 << 10;
+        if (s->o.h2_streams_max <= 0)
+                s->o.h2_streams_max = 100;
         if (!s->o.body_bytes_max)
                 s->o.body_bytes_max = 32 << 20;
         mutex_init(&s->mu);

@@ -64,7 +64,19 @@ void http_abort(struct http_request *r);                                /* the a
 const char *http_status_text(int status);
 
 typedef void http_handler(struct http_request *r, void *ctx);
-enum http_route_flags { HTTP_INLINE = 1, HTTP_PREFIX = 2 /* path is a prefix */, HTTP_NO_METRICS = 4, HTTP_NO_COMPRESSION = 8 };
+enum http_route_flags { HTTP_INLINE = 1, HTTP_PREFIX = 2 /* path is a prefix */, HTTP_NO_METRICS = 4, HTTP_NO_COMPRESSION = 8, HTTP_STREAM = 16 };
+
+/* For routes with HTTP_STREAM. Over HTTP/2 their handler starts as soon as the head is there (r->body is empty), reads the body while it
+ * comes, and may end the answer with trailers; the answer has no content-length. Over HTTP/1 they are as other routes: the body is read
+ * whole before, http_read gives it, and trailers are not sent. */
+/* Appends what came of the body to *to, after waiting for at least one byte; nothing appended: the body is at its end. What is not read
+ * stays with the client: one window (1 MiB) waits here. ERROR_CANCELLED: the client left; ERROR_TIMEOUT: deadline or read time-out. */
+struct error *http_read(struct http_request *r, struct buf *to) MUST_CHECK;
+struct error *http_send(struct http_request *r, Str piece) MUST_CHECK;  /* as http_write, but it goes out now and is not compressed */
+void http_set_trailer(struct http_request *r, const char *name, Str value); /* small letters; sent after a body that is not empty */
+/* Then http_read and http_write fail with ERROR_TIMEOUT and the cancel flag is set; what was written and not sent is dropped, the trailers
+ * of the handler are still sent, if the handler ends soon. Once a request. */
+void http_set_deadline(struct http_request *r, int64_t after_ms);
 
 struct http_tls_opts;                   /* io/tls.h */
 struct http_server_opts {
@@ -76,6 +88,8 @@ struct http_server_opts {
         int64_t write_timeout_ms;       /* one blocked write; 0: 1 min */
         size_t header_bytes_max;        /* 0: 64 KiB; more: 431 */
         size_t body_bytes_max;          /* 0: 32 MiB; more: 413 */
+        int h2_streams_max;             /* HTTP/2: requests of a connection at once; more resets a second than that end it; 0: 100 */
+        int64_t h2_age_max_ms;          /* HTTP/2: GOAWAY to connections that are older; 0: never */
         const struct http_tls_opts *tls;        /* NULL: plain; h2 by ALPN. Plain sockets take HTTP/2 with prior knowledge too */
         /* Called on the loop when a request's head is there (no body yet), before 404 and 405: false when it answered itself (auth, not ready,
          * CORS preflight). NULL: none */

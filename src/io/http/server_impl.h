@@ -137,11 +137,15 @@ struct exchange {
         bool keep_alive;
 
         /* Loop. */
-        struct conn *conn; /* NULL: gone */
-        bool dispatched, handler_done;  /* between the two a handler has it or will */
+        struct conn *conn;             /* NULL: gone */
+        bool dispatched, handler_done; /* between the two a handler has it or will */
         int32_t stream_id;
         bool h2_head_sent, h2_deferred;
-        bool refused;                   /* answered without its handler: HTTP/2 bodies are read over */
+        bool is_streaming; /* of an HTTP_STREAM route over HTTP/2: the body goes through inbox */
+        bool request_ended;
+        struct loop_timer deadline;
+        bool deadline_passed;
+        bool refused; /* answered without its handler: HTTP/2 bodies are read over */
         size_t head_bytes;
         size_t h2_at; /* of h2_taken */
 
@@ -157,11 +161,14 @@ struct exchange {
         bool head_ready; /* HTTP/2: status and headers may be sent */
         bool complete;
         bool aborted;
-        bool posted;     /* the loop will look */
-        bool closed;     /* writes fail from now on */
-        bool timed_out;  /* and why */
-        bool has_length; /* known at the head: for HTTP/2 */
+        bool posted;    /* the loop will look */
+        bool closed;    /* writes fail from now on */
+        bool timed_out; /* and why */
+        bool inbox_ended;
+        size_t inbox_read_bytes; /* taken by the handler, not told to the client yet */
+        bool has_length;         /* known at the head: for HTTP/2 */
         uint64_t length;
+        int64_t deadline_ms; /* handler, before its message */
         /* By __atomic builtins: its address is given away as const bool *. */
         bool cancel;
 
@@ -171,11 +178,14 @@ struct exchange {
         struct arena arena;
         struct buf body;                        /* of the request */
         VEC(struct http_header) answer_headers; /* handler */
+        VEC(struct http_header) trailers;       /* handler, then loop */
         struct buf stage;                       /* handler */
         struct buf h2_taken;                    /* loop: of pending, on its way into DATA frames */
         struct mutex mu;
         struct cond room;   /* pending fell below the mark, or closed */
         struct buf pending; /* guarded by mu */
+        struct cond came;   /* inbox got bytes or its end, or closed */
+        struct buf inbox;   /* guarded by mu: of a streaming body; a window at most */
 };
 
 /* exchange.c: made and freed on the loop */
@@ -220,6 +230,7 @@ extern const Str h2_preface;
 struct error *h2_start(struct conn *c) MUST_CHECK;
 size_t h2_input(struct conn *c, Str in);
 void h2_pump(struct exchange *x);
+void h2_reset(struct exchange *x); /* the stream is over: cancelled */
 void h2_flush(struct conn *c);
 void h2_close(struct conn *c, bool timed_out);
 void h2_cancel_all(struct conn *c);
