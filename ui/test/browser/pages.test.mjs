@@ -43,11 +43,19 @@ let up;
 let prefixed;
 
 before(async () => {
-        [browser, up, prefixed] = await Promise.all([
-                chromium.launch({ executablePath: CHROMIUM, args: ["--no-sandbox"] }),
-                coeusUp(),
-                coeusPrefixed(),
+        // Each is kept as soon as it runs, so that after() ends it even where another one failed.
+        const started = await Promise.allSettled([
+                chromium.launch({ executablePath: CHROMIUM, args: ["--no-sandbox"] }).then((b) => {
+                        browser = b;
+                }),
+                coeusUp().then((s) => {
+                        up = s;
+                }),
+                coeusPrefixed().then((s) => {
+                        prefixed = s;
+                }),
         ]);
+        for (const s of started) if (s.status === "rejected") throw s.reason;
         shared = await browser.newContext(contextOptions);
         await until("both jobs to have been scraped", async () => (await apiGet(up.url, "query?query=up==1")).result.length === 2);
         await until(

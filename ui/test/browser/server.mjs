@@ -35,11 +35,13 @@ async function start(args, path) {
         const port = await freePort();
         const child = spawn(BIN, args(port, dir), { stdio: ["ignore", "pipe", "pipe"] });
         let log = "";
+        let dead = false;
         for (const s of [child.stdout, child.stderr]) s.on("data", (d) => (log += d));
         const ended = new Promise((resolve) => {
                 child.on("exit", resolve);
                 child.on("error", (e) => {
                         log += e.message;
+                        dead = true;
                         resolve(-1);
                 });
         });
@@ -52,10 +54,8 @@ async function start(args, path) {
         };
         const url = `http://127.0.0.1:${port}`;
         try {
-                await until(`${BIN} to be ready`, async () => {
-                        if (child.exitCode !== null) throw new Error(`it ended: ${log}`);
-                        return (await fetch(`${url}${path}`)).ok;
-                });
+                await until(`${BIN} to be ready`, async () => dead || child.exitCode !== null || (await fetch(`${url}${path}`)).ok);
+                if (dead || child.exitCode !== null) throw new Error(`${BIN} ended at once`);
         } catch (e) {
                 await stop();
                 throw new Error(`${e.message}\n${log}`);
