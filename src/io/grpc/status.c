@@ -15,7 +15,7 @@ static const struct {
         [GRPC_DEADLINE_EXCEEDED] = {"DeadlineExceeded", ERROR_TIMEOUT},
         [GRPC_NOT_FOUND] = {"NotFound", ERROR_NOT_FOUND},
         [GRPC_ALREADY_EXISTS] = {"AlreadyExists", ERROR_EXISTS},
-        [GRPC_PERMISSION_DENIED] = {"PermissionDenied", ERROR_INVALID},
+        [GRPC_PERMISSION_DENIED] = {"PermissionDenied", ERROR_DENIED},
         [GRPC_RESOURCE_EXHAUSTED] = {"ResourceExhausted", ERROR_LIMIT},
         [GRPC_FAILED_PRECONDITION] = {"FailedPrecondition", ERROR_INVALID},
         [GRPC_ABORTED] = {"Aborted", ERROR_IO},
@@ -24,7 +24,7 @@ static const struct {
         [GRPC_INTERNAL] = {"Internal", ERROR_INTERNAL},
         [GRPC_UNAVAILABLE] = {"Unavailable", ERROR_UNAVAILABLE},
         [GRPC_DATA_LOSS] = {"DataLoss", ERROR_CORRUPT},
-        [GRPC_UNAUTHENTICATED] = {"Unauthenticated", ERROR_INVALID},
+        [GRPC_UNAUTHENTICATED] = {"Unauthenticated", ERROR_DENIED},
 };
 
 void grpc_status_done(struct grpc_status *s)
@@ -78,6 +78,8 @@ int grpc_code_of_error(const struct error *e)
                 return GRPC_RESOURCE_EXHAUSTED;
         case ERROR_UNAVAILABLE:
                 return GRPC_UNAVAILABLE;
+        case ERROR_DENIED:
+                return GRPC_PERMISSION_DENIED;
         case ERROR_UNSUPPORTED:
                 return GRPC_UNIMPLEMENTED;
         case ERROR_DENIED:
