@@ -82,8 +82,6 @@ int grpc_code_of_error(const struct error *e)
                 return GRPC_PERMISSION_DENIED;
         case ERROR_UNSUPPORTED:
                 return GRPC_UNIMPLEMENTED;
-        case ERROR_DENIED:
-                return GRPC_PERMISSION_DENIED;
         case ERROR_IO:
         case ERROR_CORRUPT:
         case ERROR_INTERNAL:
