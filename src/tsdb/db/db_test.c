@@ -439,6 +439,7 @@ TEST(db, a_torn_index_of_the_original_stops_the_start)
 
 /* Samples of ours in the series of one entry of holds.json against it. */
 struct agreement {
+        uint64_t histograms, missing_histograms;
         uint64_t series, samples, missing, wrong;
 };
 
@@ -502,6 +503,79 @@ static void compare(struct db *db, const struct json *entry, struct agreement *a
                 matcher_free(m[i]);
 }
 
+static bool json_same(const struct json *a, const struct json *b)
+{
+        if (!a || !b || a->type != b->type || a->n != b->n || !str_eq(a->text, b->text))
+                return false;
+        for (size_t i = 0; i < a->n; i++) {
+                const struct json *x = json_at(a, i), *y = json_at(b, i);
+                if (a->type == JSON_OBJECT) {
+                        x = &a->members[i].value;
+                        y = json_get(b, a->members[i].key);
+                }
+                if (!json_same(x, y))
+                        return false;
+        }
+        return true;
+}
+
+/* The same for a series with histograms, and floats beside them. */
+static void compare_histograms(struct db *db, const struct json *entry, struct agreement *a)
+{
+        const struct json *metric = json_get(entry, STR("metric")), *values = json_get(entry, STR("values")),
+                          *histograms = json_get(entry, STR("histograms"));
+        struct matcher *m[16];
+        size_t n_m = 0, at = 0, at_h = 0, n_values = values ? values->n : 0;
+        JSON_EACH(l, metric)
+        CHECK_OK(matcher_new(MATCH_EQ, l->key, json_str(&l->value), &m[n_m++]));
+        struct arena arena;
+        arena_init(&arena, SIZE_MAX);
+        struct querier *q;
+        CHECK_OK(storage_querier(db_storage(db), TIME_MS_MIN, TIME_MS_MAX, &arena, &q));
+        struct select_hints hints = {.start_ms = TIME_MS_MIN, .end_ms = TIME_MS_MAX};
+        struct series_set *set;
+        CHECK_OK(querier_select(q, &hints, (const struct matcher *const *)m, n_m, &set));
+        struct buf b = BUF_INIT(1 << 20);
+        for (;;) {
+                struct series s;
+                bool more;
+                CHECK_OK(series_set_next(set, &s, &more));
+                if (!more)
+                        break;
+                if (s.labels.n != n_m)
+                        continue;
+                struct mixed out;
+                CHECK_OK(series_decode_mixed(&s, TIME_MS_MIN, TIME_MS_MAX, &arena, &out));
+                for (size_t i = 0; i < out.n; i++) {
+                        if (is_stale_nan(out.v[i]))
+                                continue;
+                        const struct json *list = out.h && out.h[i] ? histograms : values;
+                        size_t *k = list == histograms ? &at_h : &at, n_list = list ? list->n : 0;
+                        while (*k < n_list && ms_of(json_at(json_at(list, *k), 0)->text) < out.t[i]) {
+                                ++*k;
+                                a->missing_histograms++;
+                        }
+                        bool same = *k < n_list && ms_of(json_at(json_at(list, *k), 0)->text) == out.t[i];
+                        if (same && list == histograms) {
+                                const struct json *got;
+                                buf_clear(&b);
+                                buf_put_histogram_json(&b, out.h[i]);
+                                CHECK_OK(json_parse(arena_str(&arena, buf_str(&b)), &arena, &got));
+                                same = json_same(got, json_at(json_at(list, *k), 1));
+                        }
+                        *k += same;
+                        a->wrong += !same;
+                        a->histograms += same;
+                }
+        }
+        a->missing_histograms += histograms->n - at_h + n_values - at;
+        buf_done(&b);
+        querier_close(q);
+        arena_done(&arena);
+        for (size_t i = 0; i < n_m; i++)
+                matcher_free(m[i]);
+}
+
 /* What holds.json of a set says, against a database in dir. */
 static void agree(const char *dir, const char *holds_of, struct agreement *ret)
 {
@@ -518,7 +592,9 @@ static void agree(const char *dir, const char *holds_of, struct agreement *ret)
         struct db *db = open_db(&o);
         *ret = (struct agreement){0};
         JSON_EACH(entry, json_get(root, STR("matrix")))
-        if (json_get(&entry->value, STR("values")) && !json_get(&entry->value, STR("histograms")))
+        if (json_get(&entry->value, STR("histograms")))
+                compare_histograms(db, &entry->value, ret);
+        else if (json_get(&entry->value, STR("values")))
                 compare(db, &entry->value, ret);
         CHECK_OK(db_close(db));
         free(text);
@@ -541,6 +617,9 @@ static void check_holds(const char *set, const char *holds_of, uint64_t missing,
                 CHECK_U64(a.wrong, 0);
                 CHECK_U64(a.missing, missing);
                 CHECK_U64(a.samples, samples);
+                bool few = strcmp(holds_of, "killed") == 0 || strcmp(holds_of, "snapshot") == 0;
+                CHECK_U64(a.histograms, few ? 708 : 640);
+                CHECK_U64(a.missing_histograms, few ? 6 : 36); /* of the WBL, as above */
         }
         free(data);
         buf_done(&b);

@@ -3,8 +3,14 @@
  * Upstream: tsdb/head_append.go. */
 #include "base/log.h"
 #include "tsdb/head/private.h"
-#include "tsdb/wal/record.h"
+#include "tsdb/wal/record_histogram.h"
 
+struct waiting_histogram {
+        uint32_t slot;
+        TimeMs t;
+        struct histogram_sample h;
+        size_t before; /* floats that came before it */
+};
 struct head_appender {
         struct appender base;
         struct head *h;
@@ -14,6 +20,10 @@ struct head_appender {
         TimeMs *t;
         double *v;
         size_t n, cap;
+        VEC(struct waiting_histogram) histograms; /* pinned */
+        struct arena arena;                       /* the histograms */
+        RecordHistogramVec records;
+        bool is_interleaved; /* a series is there twice: the log must keep the order */
         struct buf rec;
         struct wal_batch batch;
 };
@@ -24,6 +34,9 @@ void head_appender_free(struct head_appender *a)
         free(a->slots);
         free(a->t);
         free(a->v);
+        vec_done(&a->histograms);
+        vec_done(&a->records);
+        arena_done(&a->arena);
         buf_done(&a->rec);
         wal_batch_done(&a->batch);
         free(a);
@@ -35,6 +48,10 @@ static void appender_end(struct head_appender *a)
         for (size_t i = 0; i < a->n; i++)
                 series_unpin(h, a->slots[i]);
         a->n = 0;
+        for (size_t i = 0; i < a->histograms.n; i++)
+                series_unpin(h, a->histograms.p[i].slot);
+        vec_clear(&a->histograms);
+        arena_clear(&a->arena);
         __atomic_fetch_sub(&h->appenders, 1, __ATOMIC_RELAXED);
         mutex_lock(&h->spare_mu);
         if (h->spare.n < SPARE_MAX && a->cap <= SPARE_SAMPLES_MAX) {
@@ -100,6 +117,19 @@ static struct error *slot_by_labels(struct head *h, SeriesRef ref, Labels ls, ui
         return NULL;
 }
 
+/* Pinned. */
+static struct error *slot_get(struct head *h, SeriesRef ref, Labels labels, uint32_t *ret)
+{
+        uint32_t slot = (uint32_t)ref - 1;
+        if ((uint32_t)ref && slot / HEAD_PAGE_SLOTS < HEAD_PAGES_MAX &&
+            __atomic_load_n(&h->pages[slot / HEAD_PAGE_SLOTS], __ATOMIC_ACQUIRE) &&
+            series_pin(h, slot, (uint32_t)(ref >> 32))) {
+                *ret = slot;
+                return NULL;
+        }
+        return slot_by_labels(h, ref, labels, ret);
+}
+
 static struct error *ha_append(struct appender *base, SeriesRef ref, Labels labels, TimeMs t, double v,
                                SeriesRef *ret_ref)
 {
@@ -148,14 +178,61 @@ static struct error *ha_append(struct appender *base, SeriesRef ref, Labels labe
         return NULL;
 }
 
+static struct error *ha_append_histogram(struct appender *base, SeriesRef ref, Labels labels, TimeMs t,
+                                         struct histogram_sample x, SeriesRef *ret_ref)
+{
+        struct head_appender *a = CONTAINER_OF(base, struct head_appender, base);
+        struct head *h = a->h;
+        if (UNLIKELY(!a->has_bound))
+                bound_init(a, t);
+        if (UNLIKELY(t < a->bound_ms)) {
+                add_relaxed(&h->out_of_bounds, 1);
+                return &error_out_of_bounds;
+        }
+        struct error *e = histogram_sample_check(x);
+        if (e)
+                return e;
+        uint32_t slot;
+        e = slot_get(h, ref, labels, &slot);
+        if (e)
+                return e;
+        struct series_slot *s = series_at(h, slot);
+        TimeMs last = load_relaxed(&s->last_t);
+        if (UNLIKELY(t <= last && last != TIME_MS_MIN)) {
+                bool same = false;
+                if (t == last) {
+                        mutex_lock(stripe_of(h, slot));
+                        const struct histogram_chunk *k = series_histogram(s);
+                        same = k && histogram_chunk_last_ms(k) == t && histogram_chunk_ends_with(k, x);
+                        mutex_unlock(stripe_of(h, slot));
+                }
+                if (same)
+                        *ret_ref = ref_of(slot, load_relaxed(&s->gen));
+                series_unpin(h, slot);
+                if (same)
+                        return NULL;
+                add_relaxed(t == last ? &h->duplicates : &h->out_of_order, 1);
+                return t == last ? &error_duplicate_sample : &error_out_of_order_sample;
+        }
+        struct waiting_histogram w = {.slot = slot, .t = t, .before = a->n};
+        e = histogram_sample_dup(&a->arena, x, &w.h);
+        if (e) {
+                series_unpin(h, slot);
+                return e;
+        }
+        vec_push(&a->histograms, w);
+        *ret_ref = ref_of(slot, load_relaxed(&s->gen));
+        return NULL;
+}
+
 /* Records of the series that no commit has written yet; 0: there are none. */
 static size_t put_new_series(struct head *h, const struct head_appender *a)
 {
         struct buf *b = &h->series_rec;
         size_t n = 0;
         buf_clear(b);
-        for (size_t i = 0; i < a->n; i++) {
-                struct series_slot *s = series_at(h, a->slots[i]);
+        for (size_t i = 0; i < a->n + a->histograms.n; i++) {
+                struct series_slot *s = series_at(h, LIKELY(i < a->n) ? a->slots[i] : a->histograms.p[i - a->n].slot);
                 if (LIKELY(s->flags & SERIES_LOGGED))
                         continue;
                 if (n++ == 0) {
@@ -175,6 +252,15 @@ static size_t put_new_series(struct head *h, const struct head_appender *a)
         return n;
 }
 
+/* The log refused. Some of these may be in it from before: writing them once more does no harm. */
+static void forget_logged(struct head *h, const struct head_appender *a)
+{
+        for (size_t i = 0; i < a->n; i++)
+                series_at(h, a->slots[i])->flags &= (uint8_t)~SERIES_LOGGED;
+        for (size_t i = 0; i < a->histograms.n; i++)
+                series_at(h, a->histograms.p[i].slot)->flags &= (uint8_t)~SERIES_LOGGED;
+}
+
 static struct error *log_locked(struct head *h, struct head_appender *a)
 {
         if (!put_new_series(h, a))
@@ -186,9 +272,7 @@ static struct error *log_locked(struct head *h, struct head_appender *a)
         if (!e)
                 e = wal_log(h->wal, &h->series_batch);
         if (e) {
-                /* Some of these may be in the log from before: writing them once more does no harm. */
-                for (size_t i = 0; i < a->n; i++)
-                        series_at(h, a->slots[i])->flags &= (uint8_t)~SERIES_LOGGED;
+                forget_logged(h, a);
         }
         return e;
 }
@@ -197,10 +281,32 @@ static struct error *log_locked(struct head *h, struct head_appender *a)
 static inline void prefetch_chunk(const struct head *h, uint32_t slot)
 {
         const struct series_slot *s = series_at(h, slot);
-        if (!s->open)
+        if (!s->open || (s->open_flags & OPEN_HISTOGRAM))
                 return;
         __builtin_prefetch(s->open, 1);
         __builtin_prefetch(s->open + s->app.n_bits / 8, 1);
+}
+
+struct applied {
+        TimeMs min, max;
+        uint64_t appended, late;
+};
+static void apply_histogram_locked(struct head *h, const struct waiting_histogram *w, uint32_t commit, TimeMs floor_ms,
+                                   struct applied *sum)
+{
+        if (w->t < floor_ms) {
+                sum->late++;
+                return;
+        }
+        struct mutex *stripe = stripe_of(h, w->slot);
+        mutex_lock(stripe);
+        bool ok = series_append_histogram_locked(h, w->slot, series_at(h, w->slot), w->t, w->h, commit);
+        mutex_unlock(stripe);
+        if (!ok)
+                return;
+        sum->appended++;
+        sum->min = MIN(sum->min, w->t);
+        sum->max = MAX(sum->max, w->t);
 }
 
 static void apply_locked(struct head *h, const struct head_appender *a)
@@ -208,9 +314,18 @@ static void apply_locked(struct head *h, const struct head_appender *a)
         uint32_t commit = load_relaxed(&h->applied) + 1;
         TimeMs min = TIME_MS_MAX, max = TIME_MS_MIN, floor_ms = load_relaxed(&h->min_valid_ms);
         uint64_t appended = 0, late = 0;
+        struct applied sum = {.min = TIME_MS_MAX, .max = TIME_MS_MIN};
         struct mutex *held = NULL;
+        size_t k = 0;
         for (size_t i = 0; i < a->n; i++) {
                 TimeMs t = a->t[i];
+                if (UNLIKELY(k < a->histograms.n)) {
+                        if (held)
+                                mutex_unlock(held);
+                        held = NULL;
+                        for (; k < a->histograms.n && a->histograms.p[k].before <= i; k++)
+                                apply_histogram_locked(h, &a->histograms.p[k], commit, floor_ms, &sum);
+                }
                 if (i + 8 < a->n)
                         prefetch_chunk(h, a->slots[i + 8]);
                 if (t < floor_ms) {
@@ -224,7 +339,11 @@ static void apply_locked(struct head *h, const struct head_appender *a)
                         mutex_lock(stripe);
                         held = stripe;
                 }
-                if (!series_append_locked(h, a->slots[i], series_at(h, a->slots[i]), t, a->v[i], commit))
+                struct series_slot *s = series_at(h, a->slots[i]);
+                bool ok = UNLIKELY(s->open_flags & OPEN_HISTOGRAM && is_stale_nan(a->v[i]))
+                                  ? series_append_stale_locked(h, a->slots[i], s, t, a->v[i], commit)
+                                  : series_append_locked(h, a->slots[i], s, t, a->v[i], commit);
+                if (!ok)
                         continue;
                 appended++;
                 min = MIN(min, t);
@@ -232,6 +351,12 @@ static void apply_locked(struct head *h, const struct head_appender *a)
         }
         if (held)
                 mutex_unlock(held);
+        for (; k < a->histograms.n; k++)
+                apply_histogram_locked(h, &a->histograms.p[k], commit, floor_ms, &sum);
+        appended += sum.appended;
+        late += sum.late;
+        min = MIN(min, sum.min);
+        max = MAX(max, sum.max);
         if (appended)
                 head_widen(h, min, max);
         add_relaxed(&h->out_of_bounds, late);
@@ -239,25 +364,104 @@ static void apply_locked(struct head *h, const struct head_appender *a)
         __atomic_store_n(&h->applied, commit, __ATOMIC_RELEASE);
 }
 
+static void put_floats(const struct head *h, struct head_appender *a, size_t i, size_t end)
+{
+        struct samples_encoder enc = record_samples_begin(&a->rec, series_at(h, a->slots[i])->wal_ref, a->t[i]);
+        uint8_t *p = (uint8_t *)buf_reserve(&a->rec, (end - i) * RECORD_SAMPLE_MAX_BYTES), *from = p;
+        for (; i < end; i++)
+                p = record_sample_put(&enc, p, series_at(h, a->slots[i])->wal_ref, a->t[i], a->v[i]);
+        a->rec.n += (size_t)(p - from);
+}
+
+/* Floats, then histograms by type, as long as no series is there twice; else a record for each run of one type. */
+static struct error *put_mixed(struct head *h, struct head_appender *a, struct wal_batch *to)
+{
+        static const enum record_type types[] = {RECORD_HISTOGRAMS, RECORD_CUSTOM_HISTOGRAMS, RECORD_FLOAT_HISTOGRAMS,
+                                                 RECORD_CUSTOM_FLOAT_HISTOGRAMS};
+        struct error *e = NULL;
+        vec_clear(&a->records);
+        for (size_t i = 0; i < a->histograms.n; i++) {
+                const struct waiting_histogram *w = &a->histograms.p[i];
+                vec_push(&a->records,
+                         (struct record_histogram){.ref = series_at(h, w->slot)->wal_ref, .t = w->t, .h = w->h});
+        }
+        size_t floats = 0;
+        for (size_t i = 0, end; !e && i < a->histograms.n; i = end) {
+                enum record_type type = record_histogram_type(a->records.p[i].h);
+                size_t upto = a->is_interleaved ? a->histograms.p[i].before : a->n;
+                for (end = i + 1; end < a->histograms.n; end++)
+                        if (a->is_interleaved &&
+                            (a->histograms.p[end].before != upto || record_histogram_type(a->records.p[end].h) != type))
+                                break;
+                if (upto > floats) {
+                        buf_clear(&a->rec);
+                        put_floats(h, a, floats, upto);
+                        floats = upto;
+                        e = wal_batch_add(to, buf_str(&a->rec));
+                }
+                for (size_t k = 0; !e && k < ARRAY_LEN(types); k++) {
+                        buf_clear(&a->rec);
+                        if (record_histograms_put(&a->rec, types[k], a->records.p + i, end - i))
+                                e = wal_batch_add(to, buf_str(&a->rec));
+                }
+        }
+        if (!e && floats < a->n) {
+                buf_clear(&a->rec);
+                put_floats(h, a, floats, a->n);
+                e = wal_batch_add(to, buf_str(&a->rec));
+        }
+        return e;
+}
+
+/* Is a series there twice? Only then does the order of samples of different kinds matter. */
+static bool has_twice_locked(struct head *h, const struct head_appender *a)
+{
+        bool twice = false;
+        for (int pass = 0; pass < 2; pass++) {
+                for (size_t i = 0; i < a->n + a->histograms.n; i++) {
+                        uint8_t *flags = &series_at(h, i < a->n ? a->slots[i] : a->histograms.p[i - a->n].slot)->flags;
+                        if (pass == 0)
+                                twice |= (*flags & SERIES_SEEN) != 0;
+                        *flags = (uint8_t)(pass == 0 ? *flags | SERIES_SEEN : *flags & ~SERIES_SEEN);
+                }
+        }
+        return twice;
+}
+
+static struct error *log_mixed_locked(struct head *h, struct head_appender *a)
+{
+        a->is_interleaved = has_twice_locked(h, a);
+        wal_batch_clear(&h->series_batch);
+        struct error *e = NULL;
+        bool is_new = put_new_series(h, a);
+        if (is_new)
+                e = wal_batch_add(&h->series_batch, buf_str(&h->series_rec));
+        if (!e)
+                e = put_mixed(h, a, &h->series_batch);
+        if (!e)
+                e = wal_log(h->wal, &h->series_batch);
+        if (e && is_new)
+                forget_logged(h, a);
+        return e;
+}
+
 static struct error *ha_commit(struct appender *base)
 {
         struct head_appender *a = CONTAINER_OF(base, struct head_appender, base);
         struct head *h = a->h;
         struct error *e = NULL;
-        if (a->n == 0)
+        if (a->n == 0 && a->histograms.n == 0)
                 goto out;
         buf_clear(&a->rec);
         wal_batch_clear(&a->batch);
-        struct samples_encoder enc = record_samples_begin(&a->rec, series_at(h, a->slots[0])->wal_ref, a->t[0]);
-        uint8_t *p = (uint8_t *)buf_reserve(&a->rec, a->n * RECORD_SAMPLE_MAX_BYTES), *from = p;
-        for (size_t i = 0; i < a->n; i++)
-                p = record_sample_put(&enc, p, series_at(h, a->slots[i])->wal_ref, a->t[i], a->v[i]);
-        a->rec.n += (size_t)(p - from);
-        e = wal_batch_add(&a->batch, buf_str(&a->rec));
-        if (e)
-                goto out;
+        if (LIKELY(a->histograms.n == 0)) {
+                put_floats(h, a, 0, a->n);
+                e = wal_batch_add(&a->batch, buf_str(&a->rec));
+                if (e)
+                        goto out;
+        }
         mutex_lock(&h->mu);
-        e = log_locked(h, a);
+        e = a->histograms.n ? log_mixed_locked(h, a) : log_locked(h, a);
         if (!e) {
                 apply_locked(h, a);
                 struct error *why = head_flush_chunks_locked(h);
@@ -278,7 +482,10 @@ static void ha_rollback(struct appender *base)
 
 struct error *head_appender_new(struct storage *st, struct appender **ret)
 {
-        static const struct appender_ops ops = {.append = ha_append, .commit = ha_commit, .rollback = ha_rollback};
+        static const struct appender_ops ops = {.append = ha_append,
+                                                .append_histogram = ha_append_histogram,
+                                                .commit = ha_commit,
+                                                .rollback = ha_rollback};
         struct head *h = CONTAINER_OF(st, struct head, base);
         struct head_appender *a = NULL;
         mutex_lock(&h->spare_mu);
@@ -288,6 +495,7 @@ struct error *head_appender_new(struct storage *st, struct appender **ret)
         if (!a) {
                 a = mem_new(struct head_appender);
                 buf_init(&a->rec, BUF_NO_LIMIT);
+                arena_init(&a->arena, BUF_NO_LIMIT); /* scrapes and requests have their limits */
                 wal_batch_init(&a->batch, h->opts.wal_compression);
                 a->base.ops = &ops;
                 a->h = h;

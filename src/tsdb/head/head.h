@@ -30,7 +30,6 @@ struct head_opts {
 struct head_open_info {
         uint64_t wal_corruptions, mmap_corruptions;
         uint64_t unknown_refs;      /* samples whose series the log does not hold */
-        uint64_t histogram_records; /* not read: native histograms come later */
         uint64_t skipped_ooo_chunks;
         double chunks_seconds, wal_seconds;
 };

@@ -349,6 +349,137 @@ static void copy_dir(const char *from, const char *to)
         path_vec_done(&names);
 }
 
+/* One series as text: floats, and histograms by their count. */
+static void dump_mixed(struct head *h, struct buf *out)
+{
+        struct arena a;
+        struct querier *q;
+        struct series_set *set;
+        struct select_hints hints = {.start_ms = TIME_MS_MIN, .end_ms = TIME_MS_MAX};
+        arena_init(&a, 1 << 30);
+        buf_clear(out);
+        CHECK_OK(storage_querier(head_storage(h), TIME_MS_MIN, TIME_MS_MAX, &a, &q));
+        CHECK_OK(querier_select(q, &hints, NULL, 0, &set));
+        for (;;) {
+                struct series x;
+                struct mixed m;
+                bool more;
+                CHECK_OK(series_set_next(set, &x, &more));
+                if (!more)
+                        break;
+                CHECK_OK(series_decode_mixed(&x, TIME_MS_MIN, TIME_MS_MAX, &a, &m));
+                for (size_t i = 0; i < m.n; i++) {
+                        bool is_h = m.h && m.h[i];
+                        buf_printf(out, "%s%lld:", out->n ? " " : "", (long long)m.t[i]);
+                        if (is_stale_nan(m.v[i]))
+                                buf_puts(out, is_h ? "(stale)" : "stale");
+                        else
+                                buf_printf(out, is_h ? "(%g)" : "%g", is_h ? m.h[i]->count : m.v[i]);
+                }
+        }
+        querier_close(q);
+        arena_done(&a);
+}
+
+static void check_mixed(struct head *h, const char *want)
+{
+        struct buf b = BUF_INIT(1 << 20);
+        dump_mixed(h, &b);
+        CHECK_STR(buf_str(&b), want);
+        buf_done(&b);
+}
+
+static struct int_histogram int_of(int64_t count)
+{
+        static const struct span one[] = {{0, 1}};
+        static int64_t deltas[256];
+        deltas[count & 255] = count;
+        return (struct int_histogram){
+                .schema = 1, .count = (uint64_t)count, .sum = 1, .pos = {one, &deltas[count & 255], 1, 1}};
+}
+
+TEST(head, histograms_and_floats_of_one_series_keep_their_order)
+{
+        char *dir = fresh_dir("head-histograms");
+        struct head *h = open_at(dir, NULL);
+        Labels ls = LABELS({STR("__name__"), STR("a")});
+        struct appender *a;
+        SeriesRef ref = 0;
+        struct int_histogram i1 = int_of(1), i2 = int_of(2), i3 = int_of(3);
+        struct histogram f = {.schema = HISTOGRAM_SCHEMA_CUSTOM, .count = 4.5, .sum = 1};
+        uint64_t bits = STALE_NAN_BITS;
+        double stale;
+        memcpy(&stale, &bits, sizeof stale);
+        CHECK_OK(storage_appender(head_storage(h), &a));
+        CHECK_OK(appender_append_histogram(a, ref, ls, 1000, (struct histogram_sample){.i = &i1}, &ref));
+        CHECK_OK(appender_append(a, ref, ls, 2000, 7, &ref));
+        CHECK_OK(appender_append_histogram(a, ref, ls, 3000, (struct histogram_sample){.i = &i2}, &ref));
+        CHECK_OK(appender_append_histogram(a, ref, ls, 4000, (struct histogram_sample){.f = &f}, &ref));
+        CHECK_OK(appender_append_histogram(a, ref, ls, 5000, (struct histogram_sample){.i = &i3}, &ref));
+        CHECK_OK(appender_commit(a));
+        check_mixed(h, "1000:(1) 2000:7 3000:(2) 4000:(4.5) 5000:(3)");
+        CHECK_OK(head_close(h));
+        h = open_at(dir, NULL);
+        check_mixed(h, "1000:(1) 2000:7 3000:(2) 4000:(4.5) 5000:(3)");
+        CHECK_OK(storage_appender(head_storage(h), &a));
+        ref = 0;
+        CHECK_OK(appender_append_histogram(a, ref, ls, 5000, (struct histogram_sample){.i = &i3}, &ref));
+        CHECK(appender_append_histogram(a, ref, ls, 5000, (struct histogram_sample){.i = &i2}, &ref) ==
+              &error_duplicate_sample);
+        CHECK(appender_append(a, ref, ls, 5000, 1, &ref) == &error_duplicate_sample);
+        CHECK(appender_append_histogram(a, ref, ls, 4000, (struct histogram_sample){.i = &i3}, &ref) ==
+              &error_out_of_order_sample);
+        CHECK_OK(appender_append(a, ref, ls, 6000, stale, &ref));
+        i3.count = 9;
+        CHECK_ERROR(appender_append_histogram(a, ref, ls, 7000, (struct histogram_sample){.i = &i3}, &ref),
+                    "3 observations found in buckets, but the Count field is 9: histogram's observation count should "
+                    "equal the "
+                    "number of observations found in the buckets (in absence of NaN)");
+        CHECK_OK(appender_commit(a));
+        check_mixed(h, "1000:(1) 2000:7 3000:(2) 4000:(4.5) 5000:(3) 6000:(stale)");
+        CHECK_OK(head_close(h));
+        free(dir);
+}
+
+TEST(head, histogram_chunks_are_cut_by_size_and_read_back_from_files)
+{
+        char *dir = fresh_dir("head-histograms-many");
+        struct head *h = open_at(dir, NULL);
+        Labels ls = LABELS({STR("__name__"), STR("a")});
+        SeriesRef ref = 0;
+        struct buf want = BUF_INIT(1 << 20), got = BUF_INIT(1 << 20);
+        uint64_t seed = 1;
+        int64_t count = 0;
+        for (int i = 0; i < 400; i++) {
+                struct appender *a;
+                seed = seed * UINT64_C(6364136223846793005) + 1;
+                count += (int64_t)(seed >> 34);
+                struct int_histogram x = int_of(count);
+                x.sum = (double)seed;
+                CHECK_OK(storage_appender(head_storage(h), &a));
+                CHECK_OK(appender_append_histogram(a, ref, ls, i * 15000, (struct histogram_sample){.i = &x}, &ref));
+                CHECK_OK(appender_commit(a));
+                buf_printf(&want, "%s%d:(%g)", i ? " " : "", i * 15000, (double)count);
+        }
+        struct head_stats stats;
+        head_get_stats(h, &stats);
+        CHECK(stats.chunks_created >= 4);
+        for (int round = 0; round < 2; round++) {
+                dump_mixed(h, &got);
+                CHECK_STRS(buf_str(&got), buf_str(&want));
+                CHECK_OK(head_close(h));
+                h = open_at(dir, NULL);
+        }
+        CHECK_OK(head_truncate(h, 300 * 15000));
+        dump_mixed(h, &got);
+        CHECK(got.n > 0 && got.n < want.n);
+        CHECK(str_has_suffix(buf_str(&want), buf_str(&got)));
+        CHECK_OK(head_close(h));
+        buf_done(&want);
+        buf_done(&got);
+        free(dir);
+}
+
 TEST(head, opens_what_the_original_left)
 {
         static const char *const sets[] = {"tsdb/mmapped", "tsdb/mmapped_clean"};
@@ -366,14 +497,14 @@ TEST(head, opens_what_the_original_left)
                 struct head_open_info info;
                 struct head *h = open_at(dir, &info);
                 CHECK_U64(info.wal_corruptions + info.mmap_corruptions, 0);
-                CHECK(info.histogram_records > 0);
                 struct buf got = BUF_INIT(1 << 26), want = BUF_INIT(1 << 26);
                 JSON_EACH(s, json_get(root, STR("matrix")))
                 {
                         const struct json *values = json_get(&s->value, STR("values")),
                                           *metric = json_get(&s->value, STR("metric"));
                         Str name = json_str(json_get(metric, STR("__name__")));
-                        if (!values || str_eq(json_str(json_get(metric, STR("job"))), STR("late")))
+                        if (!values || json_get(&s->value, STR("histograms")) ||
+                            str_eq(json_str(json_get(metric, STR("job"))), STR("late")))
                                 continue; /* histograms; samples from out of order: their log is not read yet */
                         char *of = str_dup(name);
                         dump(h, TIME_MS_MIN, TIME_MS_MAX, MATCH_EQ, "__name__", of, &got);

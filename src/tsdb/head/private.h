@@ -18,6 +18,7 @@
 
 #include "base/list.h"
 #include "base/thread.h"
+#include "storage/chunk/histogram.h"
 #include "storage/chunk/xor.h"
 #include "tsdb/block/tombstones.h"
 #include "tsdb/head/head.h"
@@ -41,7 +42,15 @@ struct full_chunk {       /* of a series, ascending */
         uint32_t span_ms; /* to its last sample */
         uint32_t n_bytes : 27, is_memory : 1, encoding : 4;
 };
-enum { SERIES_LOGGED = 1 };
+enum {
+        SERIES_LOGGED = 1,
+        SERIES_SEEN = 2, /* while a commit looks for series that it has twice */
+};
+enum {
+        OPEN_HISTOGRAM =
+                1, /* the open chunk is a struct histogram_chunk on the heap, and app holds its newest time only */
+        OPEN_HAS_END = 2, /* its end was computed from its size */
+};
 struct series_slot {
         uint64_t wal_ref;
         uint32_t gen;     /* atomic */
@@ -50,7 +59,7 @@ struct series_slot {
         uint64_t last_v;  /* atomic; bits */
         /* guarded by mu for writing and the stripe for both: */
         struct xor_appender app;
-        uint8_t *open; /* slab; NULL: no open chunk */
+        uint8_t *open; /* slab (or a struct histogram_chunk, see open_flags); NULL: no open chunk */
         TimeMs open_mint_ms, next_at_ms;
         struct full_chunk *full; /* slab */
         uint16_t n_full, cap_full, cap_open;
@@ -60,6 +69,7 @@ struct series_slot {
         uint32_t *pairs; /* slab */
         uint32_t hash;
         uint16_t n_pairs;
+        uint8_t open_flags; /* guarded as open is; here because there is room */
 };
 
 struct retired {
@@ -163,6 +173,39 @@ Labels series_labels(const struct head *h, const struct series_slot *s,
                      struct arena *a); /* index lock held; NULL v: over budget */
 /* mu and stripe held. False: not newer than the newest. */
 bool series_append_locked(struct head *h, uint32_t slot, struct series_slot *s, TimeMs t, double v, uint32_t commit);
+/* The same for a histogram. */
+bool series_append_histogram_locked(struct head *h, uint32_t slot, struct series_slot *s, TimeMs t,
+                                    struct histogram_sample x, uint32_t commit);
+/* A float staleness marker of a series whose newest sample is a histogram is one of that kind. */
+bool series_append_stale_locked(struct head *h, uint32_t slot, struct series_slot *s, TimeMs t, double v,
+                                uint32_t commit);
+void series_chunk_keep_locked(struct head *h, uint32_t slot, struct series_slot *s); /* a copy of the open one, full */
+void series_chunk_finish_locked(struct head *h, uint32_t slot, struct series_slot *s);
+static inline struct histogram_chunk *series_histogram(const struct series_slot *s) /* NULL: the open chunk is none */
+{
+        return s->open && (s->open_flags & OPEN_HISTOGRAM) ? (struct histogram_chunk *)(void *)s->open : NULL;
+}
+static inline enum chunk_encoding series_open_encoding(const struct series_slot *s)
+{
+        const struct histogram_chunk *k = series_histogram(s);
+        return k ? histogram_chunk_encoding(k) : CHUNK_XOR;
+}
+static inline Str series_open_data(const struct series_slot *s)
+{
+        const struct histogram_chunk *k = series_histogram(s);
+        return k ? histogram_chunk_data(k) : (Str){(const char *)s->open, xor_bytes(&s->app)};
+}
+TimeMs series_range_end(TimeMs t, int64_t width);
+TimeMs series_chunk_end_time(TimeMs start, TimeMs cur, TimeMs max, double ratio_to_full);
+/* The newest sample is in: what queriers and appenders look at. */
+static inline void series_note_locked(struct series_slot *s, TimeMs t, uint64_t v_bits, uint32_t commit)
+{
+        store_relaxed(&s->last_t, t);
+        store_relaxed(&s->last_v, v_bits);
+        s->newest = (uint8_t)((s->newest + 1) % HEAD_ISOLATED);
+        s->commits[s->newest] = commit;
+}
+#define LAST_UNKNOWN_BITS (STALE_NAN_BITS ^ 1) /* of last_v: a NaN that nobody appends; a histogram, or not known */
 void series_full_push_locked(struct head *h, struct series_slot *s, struct full_chunk c);
 void series_drop_open_locked(struct head *h, struct series_slot *s);
 struct error *head_flush_chunks_locked(struct head *h); /* mu held: full chunks go to the file */

@@ -66,11 +66,17 @@ static bool cut_hidden(struct chunk *c, char *bytes, unsigned *hidden)
         bytes[0] = (char)(n >> 8);
         bytes[1] = (char)n;
         TimeMs *t = mem_alloc(n * sizeof *t);
-        double *v = mem_alloc(n * sizeof *v);
+        void *v = mem_alloc(n * MAX(sizeof(double), sizeof(struct histogram *)));
         size_t got;
-        error_ignore(chunk_decode(c, TIME_MS_MAX, t, v, &got), "a damaged chunk is told when it is read");
+        struct arena scratch;
+        arena_init(&scratch, BUF_NO_LIMIT);
+        struct error *e = chunk_encoding_is_histogram(c->encoding)
+                                  ? histogram_decode(c, TIME_MS_MIN, TIME_MS_MAX, &scratch, t, v, &got)
+                                  : chunk_decode(c, TIME_MS_MAX, t, v, &got);
+        error_ignore(e, "a damaged chunk is told when it is read");
         if (got)
                 c->maxt_ms = t[got - 1];
+        arena_done(&scratch);
         free(t);
         free(v);
         return true;
@@ -100,8 +106,8 @@ static struct error *chunks_copy_locked(struct head_querier *q, uint32_t slot, c
                         must_copy = true;
                         c = (struct chunk){.mint_ms = s->open_mint_ms,
                                            .maxt_ms = s->app.t,
-                                           .encoding = CHUNK_XOR,
-                                           .data = {(const char *)s->open, xor_bytes(&s->app)}};
+                                           .encoding = series_open_encoding(s),
+                                           .data = series_open_data(s)};
                 } else {
                         const struct full_chunk *f = &s->full[i];
                         must_copy |= f->is_memory;

@@ -8,8 +8,9 @@
 #include "tsdb/head/private.h"
 #include "tsdb/wal/checkpoint.h"
 #include "tsdb/wal/reader.h"
-#include "tsdb/wal/record.h"
+#include "tsdb/wal/record_histogram.h"
 
+enum { HISTOGRAMS_BYTES = 1 << 30 }; /* of one record */
 struct mapped {
         uint64_t series_ref;
         struct chunk chunk;
@@ -27,6 +28,8 @@ struct replay {
         LabelVec labels;
         RecordSampleVec samples;
         RecordTombstoneVec tombstones;
+        RecordHistogramVec histograms;
+        struct arena arena; /* of one record's histograms */
 };
 
 /* ---- references of the log ---- */
@@ -83,7 +86,7 @@ static struct error *on_chunk(void *ctx, const struct mapper_chunk *c)
             (uint64_t)c->chunk.maxt_ms - (uint64_t)c->chunk.mint_ms > UINT32_MAX || c->chunk.data.n >= 1 << 27)
                 return error_new(ERROR_CORRUPT, "chunk of series %llu has impossible times or length",
                                  (unsigned long long)c->series_ref);
-        if (c->chunk.maxt_ms >= r->h->opts.min_valid_ms && chunk_encoding_is_float(c->chunk.encoding))
+        if (c->chunk.maxt_ms >= r->h->opts.min_valid_ms)
                 vec_push(&r->mapped, (struct mapped){c->series_ref, c->chunk});
         return NULL;
 }
@@ -144,7 +147,7 @@ static void attach_mapped(struct replay *r, uint64_t ref, uint32_t slot)
                                                             .n_bytes = (uint32_t)c->data.n & 0x7ffffff,
                                                             .encoding = (unsigned)c->encoding & 15});
                 s->last_t = c->maxt_ms;
-                s->last_v = STALE_NAN_BITS ^ 1; /* not known: a NaN that nobody appends */
+                s->last_v = LAST_UNKNOWN_BITS;
                 h->stats.chunks_created++;
                 r->min_ms = MIN(r->min_ms, c->mint_ms);
                 r->max_ms = MAX(r->max_ms, c->maxt_ms);
@@ -229,6 +232,31 @@ static struct error *on_samples(struct replay *r, Str rec)
         return NULL;
 }
 
+static struct error *on_histograms(struct replay *r, Str rec)
+{
+        struct head *h = r->h;
+        vec_clear(&r->histograms);
+        arena_clear(&r->arena);
+        struct error *e = record_histograms(rec, &r->arena, &r->histograms);
+        if (e)
+                return e;
+        for (size_t i = 0; i < r->histograms.n; i++) {
+                const struct record_histogram *x = &r->histograms.p[i];
+                if (x->t < h->opts.min_valid_ms || !histogram_sample_is_sound(x->h))
+                        continue;
+                uint32_t slot = ref_slot(r, x->ref);
+                if (slot == UINT32_MAX) {
+                        r->info->unknown_refs++;
+                        continue;
+                }
+                if (!series_append_histogram_locked(h, slot, series_at(h, slot), x->t, x->h, 0))
+                        continue;
+                r->min_ms = MIN(r->min_ms, x->t);
+                r->max_ms = MAX(r->max_ms, x->t);
+        }
+        return h->memory_chunks.n > 4096 ? head_flush_chunks_locked(h) : NULL;
+}
+
 static struct error *on_tombstones(struct replay *r, Str rec)
 {
         vec_clear(&r->tombstones);
@@ -258,8 +286,7 @@ static struct error *on_record(struct replay *r, Str rec)
         case RECORD_TOMBSTONES:
                 return on_tombstones(r, rec);
         default:
-                r->info->histogram_records += record_is_histogram(type);
-                return NULL;
+                return record_is_histogram(type) ? on_histograms(r, rec) : NULL;
         }
 }
 
@@ -344,6 +371,7 @@ struct error *head_replay(struct head *h, struct head_open_info *info)
 {
         struct replay r = {.h = h, .info = info, .min_ms = TIME_MS_MAX, .max_ms = TIME_MS_MIN};
         record_series_iter_init(&r.series);
+        arena_init(&r.arena, HISTOGRAMS_BYTES);
         int64_t from_ns = time_mono_ns();
         struct error *e = read_chunk_files(&r);
         info->chunks_seconds = (double)(time_mono_ns() - from_ns) / 1e9;
@@ -366,9 +394,6 @@ struct error *head_replay(struct head *h, struct head_open_info *info)
         head_gc_locked(h, h->opts.min_valid_ms);
         if (info->unknown_refs)
                 log_warn("tsdb", "Unknown series references", KV_I("samples", info->unknown_refs));
-        if (info->histogram_records)
-                log_warn("tsdb", "Native histograms are not supported yet: their records were read over",
-                         KV_I("records", info->histogram_records));
 out:
         free(r.refs);
         free(r.slots);
@@ -377,5 +402,7 @@ out:
         vec_done(&r.labels);
         vec_done(&r.samples);
         vec_done(&r.tombstones);
+        vec_done(&r.histograms);
+        arena_done(&r.arena);
         return e;
 }

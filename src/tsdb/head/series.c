@@ -99,6 +99,7 @@ static uint32_t series_make(struct head *h, Labels ls, uint32_t hash, uint64_t w
         s->full = NULL;
         s->n_full = s->cap_full = s->cap_open = 0;
         s->flags = wal_ref ? SERIES_LOGGED : 0;
+        s->open_flags = 0;
         s->newest = 0;
         uint32_t applied = load_relaxed(&h->applied);
         for (size_t i = 0; i < HEAD_ISOLATED; i++)
@@ -157,7 +158,11 @@ void series_unpin(struct head *h, uint32_t slot)
 
 void series_drop_open_locked(struct head *h, struct series_slot *s)
 {
-        slab_free(&h->slab, s->open, s->cap_open);
+        if (s->open_flags & OPEN_HISTOGRAM)
+                histogram_chunk_free(series_histogram(s));
+        else
+                slab_free(&h->slab, s->open, s->cap_open);
+        s->open_flags &= (uint8_t)~OPEN_HISTOGRAM;
         s->open = NULL;
         s->cap_open = 0;
 }
@@ -208,24 +213,30 @@ void series_full_push_locked(struct head *h, struct series_slot *s, struct full_
         s->full[s->n_full++] = c;
 }
 
-/* The open chunk becomes a full one in memory; the next flush takes it to the file. */
-static void chunk_finish(struct head *h, uint32_t slot, struct series_slot *s)
+/* The open chunk's bytes become a full one in memory; the next flush takes it to the file. */
+void series_chunk_keep_locked(struct head *h, uint32_t slot, struct series_slot *s)
 {
-        size_t n = xor_bytes(&s->app);
+        Str data = series_open_data(s);
+        size_t n = data.n;
         uint8_t *p = slab_alloc(&h->slab, n);
-        memcpy(p, s->open, n);
+        memcpy(p, data.p, n);
         series_full_push_locked(h, s,
                                 (struct full_chunk){.p = p,
                                                     .mint_ms = s->open_mint_ms,
                                                     .span_ms = (uint32_t)(s->app.t - s->open_mint_ms),
                                                     .n_bytes = (uint32_t)n & 0x7ffffff,
                                                     .is_memory = 1,
-                                                    .encoding = CHUNK_XOR});
+                                                    .encoding = (unsigned)series_open_encoding(s) & 15});
         vec_push(&h->memory_chunks, (struct memory_chunk){slot, s->gen, p});
+}
+
+void series_chunk_finish_locked(struct head *h, uint32_t slot, struct series_slot *s)
+{
+        series_chunk_keep_locked(h, slot, s);
         series_drop_open_locked(h, s);
 }
 
-static TimeMs range_end(TimeMs t, int64_t width)
+TimeMs series_range_end(TimeMs t, int64_t width)
 {
         int64_t r = t % width;
         if (r < 0)
@@ -233,9 +244,9 @@ static TimeMs range_end(TimeMs t, int64_t width)
         return t - r > TIME_MS_MAX - width ? TIME_MS_MAX : t - r + width;
 }
 
-static TimeMs chunk_end_time(TimeMs start, TimeMs cur, TimeMs max)
+TimeMs series_chunk_end_time(TimeMs start, TimeMs cur, TimeMs max, double ratio_to_full)
 {
-        double n = (double)(max - start) / ((double)(cur - start + 1) * 4);
+        double n = (double)(max - start) / ((double)(cur - start + 1) * ratio_to_full);
         if (n <= 1)
                 return max;
         return (TimeMs)((double)start + (double)(max - start) / floor(n));
@@ -247,7 +258,7 @@ static void chunk_start(struct head *h, struct series_slot *s, TimeMs t)
         s->open = slab_alloc(&h->slab, s->cap_open);
         xor_appender_init(&s->app, s->open);
         s->open_mint_ms = t;
-        s->next_at_ms = range_end(t, h->opts.chunk_range_ms);
+        s->next_at_ms = series_range_end(t, h->opts.chunk_range_ms);
         h->stats.chunks_created++;
 }
 
@@ -255,13 +266,15 @@ bool series_append_locked(struct head *h, uint32_t slot, struct series_slot *s, 
 {
         if (load_relaxed(&s->last_t) >= t && (s->open || s->n_full))
                 return false;
+        if (UNLIKELY(s->open_flags & OPEN_HISTOGRAM))
+                series_chunk_finish_locked(h, slot, s);
         if (s->open) {
                 int n = s->app.n;
                 if (n == h->samples_per_chunk / 4)
-                        s->next_at_ms = chunk_end_time(s->open_mint_ms, s->app.t, s->next_at_ms);
+                        s->next_at_ms = series_chunk_end_time(s->open_mint_ms, s->app.t, s->next_at_ms, 4);
                 if (xor_bytes(&s->app) > CHUNK_BYTES_MAX || t >= s->next_at_ms || n >= h->samples_per_chunk * 2 ||
                     (uint64_t)t - (uint64_t)s->open_mint_ms > UINT32_MAX)
-                        chunk_finish(h, slot, s);
+                        series_chunk_finish_locked(h, slot, s);
         }
         if (!s->open)
                 chunk_start(h, s, t);
@@ -276,10 +289,7 @@ bool series_append_locked(struct head *h, uint32_t slot, struct series_slot *s, 
         }
         uint64_t bits;
         memcpy(&bits, &v, sizeof bits);
-        store_relaxed(&s->last_t, t);
-        store_relaxed(&s->last_v, bits);
-        s->newest = (uint8_t)((s->newest + 1) % HEAD_ISOLATED);
-        s->commits[s->newest] = commit;
+        series_note_locked(s, t, bits, commit);
         return true;
 }
 
@@ -309,7 +319,7 @@ struct error *head_flush_chunks_locked(struct head *h)
                 if (f) {
                         struct chunk c = {.mint_ms = f->mint_ms,
                                           .maxt_ms = f->mint_ms + f->span_ms,
-                                          .encoding = CHUNK_XOR,
+                                          .encoding = (enum chunk_encoding)f->encoding,
                                           .data = {(const char *)f->p, f->n_bytes}};
                         e = mapper_put(h->mapper, series_at(h, m->slot)->wal_ref, &c, &p);
                 }

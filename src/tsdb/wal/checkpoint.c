@@ -6,10 +6,10 @@
 
 #include "base/file.h"
 #include "tsdb/wal/reader.h"
-#include "tsdb/wal/record.h"
+#include "tsdb/wal/record_histogram.h"
 
 #define PREFIX "checkpoint."
-enum { BATCH_BYTES = 1 << 20 };
+enum { BATCH_BYTES = 1 << 20, HISTOGRAMS_BYTES = 1 << 30 };
 
 static bool parse_name(const char *name, int *ret)
 {
@@ -78,6 +78,8 @@ struct sieve {
         RecordTombstoneVec tombstones;
         RecordExemplarVec exemplars;
         RecordMetadataVec metadata;
+        RecordHistogramVec histograms;
+        struct arena arena; /* of one record's histograms */
 };
 
 static struct error *sift_series(struct sieve *s, Str rec)
@@ -113,6 +115,20 @@ static struct error *sift_samples(struct sieve *s, Str rec)
                 any = true;
                 record_samples_add(&enc, &s->rec, x->ref, x->t, x->v);
         }
+        return e;
+}
+
+static struct error *sift_histograms(struct sieve *s, Str rec)
+{
+        vec_clear(&s->histograms);
+        arena_clear(&s->arena);
+        struct error *e = record_histograms(rec, &s->arena, &s->histograms);
+        size_t n = 0;
+        for (size_t i = 0; !e && i < s->histograms.n; i++)
+                if (s->histograms.p[i].t >= s->o->mint_ms)
+                        s->histograms.p[n++] = s->histograms.p[i];
+        if (n)
+                record_histograms_put(&s->rec, record_type(rec), s->histograms.p, n);
         return e;
 }
 
@@ -175,7 +191,12 @@ static struct error *sift(struct sieve *s, Str rec)
                 return sift_exemplars(s, rec);
         case RECORD_METADATA:
                 return sift_metadata(s, rec);
-        case RECORD_SAMPLES_V2: /* byte for byte as well: their start times would be lost */
+        case RECORD_HISTOGRAMS:
+        case RECORD_FLOAT_HISTOGRAMS:
+        case RECORD_CUSTOM_HISTOGRAMS:
+        case RECORD_CUSTOM_FLOAT_HISTOGRAMS:
+                return sift_histograms(s, rec);
+        case RECORD_SAMPLES_V2: /* byte for byte as well, as the other records with start times: those would be lost */
         default:
                 buf_put(&s->rec, rec);
                 return NULL;
@@ -218,6 +239,7 @@ struct error *checkpoint_create(const char *wal_dir, int to, const struct checkp
         struct wal_batch batch;
         struct sieve s = {.o = opts};
         buf_init(&s.rec, BUF_NO_LIMIT);
+        arena_init(&s.arena, HISTOGRAMS_BYTES);
         record_series_iter_init(&s.series);
         wal_batch_init(&batch, opts->compression);
 
@@ -269,6 +291,8 @@ out:
         vec_done(&s.tombstones);
         vec_done(&s.exemplars);
         vec_done(&s.metadata);
+        vec_done(&s.histograms);
+        arena_done(&s.arena);
         buf_done(&s.rec);
         free(path);
         free(tmp_path);

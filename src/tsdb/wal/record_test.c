@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Record by record: our own bytes, and logs that the original wrote against what its own decoder said. */
-#include "tsdb/wal/record.h"
+#include "tsdb/wal/record_histogram.h"
 
 #include "base/file.h"
 #include "base/test.h"
@@ -177,6 +177,122 @@ static void check_metadata(Str rec, const struct json *want)
         vec_done(&v);
 }
 
+/* A histogram as text, of ours and of the file's. */
+static void put_list(struct buf *b, const struct json *l)
+{
+        for (size_t i = 0; l && i < l->n; i++) {
+                const struct json *x = json_at(l, i);
+                if (x->type == JSON_OBJECT)
+                        buf_printf(b, " " STR_FMT "+" STR_FMT, STR_ARG(json_get(x, STR("Offset"))->text),
+                                   STR_ARG(json_get(x, STR("Length"))->text));
+                else
+                        buf_printf(b, " " STR_FMT, STR_ARG(x->text));
+        }
+        buf_putc(b, ';');
+}
+
+static void put_spans(struct buf *b, const struct span *s, size_t n)
+{
+        for (size_t i = 0; i < n; i++)
+                buf_printf(b, " %d+%u", s[i].offset, s[i].length);
+        buf_putc(b, ';');
+}
+
+static void put_floats(struct buf *b, const double *v, size_t n)
+{
+        for (size_t i = 0; i < n; i++) {
+                buf_putc(b, ' ');
+                buf_put_float(b, v[i], 'g');
+        }
+        buf_putc(b, ';');
+}
+
+static void put_record(struct buf *b, const struct record_histogram *x)
+{
+        buf_printf(b, "%llu %lld from %lld ", (unsigned long long)x->ref, (long long)x->t, (long long)x->start);
+        if (x->h.i) {
+                const struct int_histogram *h = x->h.i;
+                buf_printf(b, "hint %d schema %d %llu %llu;", h->reset, h->schema, (unsigned long long)h->count,
+                           (unsigned long long)h->zero_count);
+                put_spans(b, h->pos.spans, h->pos.n_spans);
+                put_spans(b, h->neg.spans, h->neg.n_spans);
+                for (size_t i = 0; i < h->pos.n; i++)
+                        buf_printf(b, " %lld", (long long)h->pos.deltas[i]);
+                buf_putc(b, ';');
+                for (size_t i = 0; i < h->neg.n; i++)
+                        buf_printf(b, " %lld", (long long)h->neg.deltas[i]);
+                buf_putc(b, ';');
+                put_floats(b, h->bounds, h->n_bounds);
+        } else {
+                const struct histogram *h = x->h.f;
+                buf_printf(b, "hint %d schema %d ", h->reset, h->schema);
+                buf_put_float(b, h->count, 'g');
+                buf_putc(b, ' ');
+                buf_put_float(b, h->zero_count, 'g');
+                buf_putc(b, ';');
+                put_spans(b, h->pos.spans, h->pos.n_spans);
+                put_spans(b, h->neg.spans, h->neg.n_spans);
+                put_floats(b, h->pos.counts, h->pos.n);
+                put_floats(b, h->neg.counts, h->neg.n);
+                put_floats(b, h->bounds, h->n_bounds);
+        }
+}
+
+static void put_wanted(struct buf *b, const struct json *x)
+{
+        const struct json *h = json_get(x, STR("h"));
+        bool is_int = h != NULL;
+        if (!h)
+                h = json_get(x, STR("fh"));
+        buf_printf(b, STR_FMT " " STR_FMT " from " STR_FMT " ", STR_ARG(json_get(x, STR("ref"))->text),
+                   STR_ARG(json_get(x, STR("t"))->text), STR_ARG(json_get(x, STR("st"))->text));
+        buf_printf(b, "hint " STR_FMT " schema " STR_FMT " " STR_FMT " " STR_FMT ";",
+                   STR_ARG(json_get(h, STR("hint"))->text), STR_ARG(json_get(h, STR("schema"))->text),
+                   STR_ARG(json_get(h, STR("count"))->text), STR_ARG(json_get(h, STR("zero_count"))->text));
+        put_list(b, json_get(h, STR("pspans")));
+        put_list(b, json_get(h, STR("nspans")));
+        put_list(b, json_get(h, is_int ? STR("pdeltas") : STR("pbuckets")));
+        put_list(b, json_get(h, is_int ? STR("ndeltas") : STR("nbuckets")));
+        put_list(b, json_get(h, STR("custom")));
+}
+
+/* They say what the original's reader said, and those without start times are written again byte for byte. */
+static void check_histograms(Str rec, const struct json *want)
+{
+        struct arena a;
+        arena_init(&a, 64 << 20);
+        RecordHistogramVec v = VEC_INIT;
+        struct buf x = BUF_INIT(1 << 20), y = BUF_INIT(1 << 20);
+        CHECK_OK(record_histograms(rec, &a, &v));
+        CHECK_U64(v.n, want->n);
+        for (size_t i = 0; i < v.n; i++) {
+                buf_clear(&x);
+                buf_clear(&y);
+                put_record(&x, &v.p[i]);
+                put_wanted(&y, json_at(want, i));
+                CHECK_STRS(buf_str(&x), buf_str(&y));
+        }
+        buf_clear(&x);
+        enum record_type type = record_type(rec);
+        if (type != RECORD_HISTOGRAMS_V2 && type != RECORD_FLOAT_HISTOGRAMS_V2) {
+                CHECK(record_histograms_put(&x, type, v.p, v.n));
+                CHECK(str_eq(buf_str(&x), rec));
+        }
+        /* and cut anywhere it is damaged, or shorter */
+        for (size_t n = 1; n < rec.n; n += 3) {
+                char *copy = mem_memdup(rec.p, n);
+                vec_clear(&v);
+                struct error *e = record_histograms((Str){copy, n}, &a, &v);
+                CHECK(e || v.n < want->n);
+                error_free(e);
+                free(copy);
+        }
+        vec_done(&v);
+        buf_done(&x);
+        buf_done(&y);
+        arena_done(&a);
+}
+
 /* Returns the records compared. */
 static size_t compare_log(const char *set, const char *dir, const char *decoded)
 {
@@ -220,6 +336,10 @@ static size_t compare_log(const char *set, const char *dir, const char *decoded)
                         check_metadata(rec, json_get(j, STR("metadata")));
                         break;
                 default:
+                        if (record_is_histogram(record_type(rec)))
+                                check_histograms(rec, json_get(j, STR("histograms"))
+                                                              ? json_get(j, STR("histograms"))
+                                                              : json_get(j, STR("float_histograms")));
                         break;
                 }
                 arena_clear(&a);
