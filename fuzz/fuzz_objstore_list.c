@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* fuzz_objstore_list.c — any bytes as an answer of an object store: refused, or a sorted list of names below the prefix. First byte: how. */
+/* fuzz_objstore_list.c — any bytes as an answer of an object store: refused, or a sorted list of names below the
+ * prefix. First byte: how. */
 #include "objstore/s3_list.h"
 #include "objstore/xml.h"
 
@@ -15,7 +16,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         arena_init(&a, 16 << 20);
         struct error *e = s3_list_parse(text, data[0] & 1, prefix, &a, &l);
         for (size_t i = 0; !e && i < l.n; i++) {
-                bool good = l.v[i].name.n && str_has_prefix(l.v[i].name, prefix) && (i == 0 || str_cmp(l.v[i - 1].name, l.v[i].name) <= 0);
+                bool good = l.v[i].name.n && str_has_prefix(l.v[i].name, prefix) &&
+                            (i == 0 || str_cmp(l.v[i - 1].name, l.v[i].name) <= 0);
                 if (!good)
                         bug("entry %zu", i);
         }

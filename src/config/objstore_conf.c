@@ -11,7 +11,7 @@ enum { OBJSTORE_CONF_BYTES_MAX = 1 << 20, OBJSTORE_CONF_MEMORY_MAX = 64 << 20 };
 
 struct file_s3_tls {
         const char *ca_file, *cert_file, *key_file, *server_name;
-        bool insecure_skip_verify;      /* the one outside of this block wins, as upstream has it */
+        bool insecure_skip_verify; /* the one outside of this block wins, as upstream has it */
 };
 struct file_s3_http {
         int64_t idle_conn_timeout_ms, response_header_timeout_ms, tls_handshake_timeout_ms, expect_continue_timeout_ms;
@@ -31,8 +31,8 @@ struct file_s3 {
 
 /* --- the schemas --- */
 
-#define AT(field) offsetof(struct file_s3, field)
-#define TLS(field) offsetof(struct file_s3_tls, field)
+#define AT(field)   offsetof(struct file_s3, field)
+#define TLS(field)  offsetof(struct file_s3_tls, field)
 #define HTTP(field) offsetof(struct file_s3_http, field)
 
 static const struct conf_field tls_fields[] = {
@@ -42,7 +42,8 @@ static const struct conf_field tls_fields[] = {
         {"server_name", CONF_CSTR, TLS(server_name)},
         {"insecure_skip_verify", CONF_BOOL, TLS(insecure_skip_verify)},
 };
-static const struct conf_schema tls_schema = {"exthttp.TLSConfig", tls_fields, ARRAY_LEN(tls_fields), sizeof(struct file_s3_tls)};
+static const struct conf_schema tls_schema = {"exthttp.TLSConfig", tls_fields, ARRAY_LEN(tls_fields),
+                                              sizeof(struct file_s3_tls)};
 
 static const struct conf_field http_fields[] = {
         {"idle_conn_timeout", CONF_DURATION, HTTP(idle_conn_timeout_ms)},
@@ -57,7 +58,8 @@ static const struct conf_field http_fields[] = {
         {"disable_compression", CONF_BOOL, HTTP(disable_compression)},
 };
 static const struct file_s3_http http_defaults = {.response_header_timeout_ms = 120000};
-static const struct conf_schema http_schema = {"exthttp.HTTPConfig", http_fields, ARRAY_LEN(http_fields), sizeof(struct file_s3_http), .defaults = &http_defaults};
+static const struct conf_schema http_schema = {"exthttp.HTTPConfig", http_fields, ARRAY_LEN(http_fields),
+                                               sizeof(struct file_s3_http), .defaults = &http_defaults};
 
 static const struct conf_field trace_fields[] = {{"enable", CONF_BOOL, 0}};
 static const struct conf_schema trace_schema = {"s3.TraceConfig", trace_fields, ARRAY_LEN(trace_fields), sizeof(bool)};
@@ -96,7 +98,8 @@ static struct error *metadata_decode(struct conf_decoder *d, const struct yaml *
                 if (y->items[i]->type != YAML_SCALAR)
                         conf_type_error(d, y->items[i], "string");
                 else
-                        h[n++] = (struct http_header){y->keys[i]->text, yaml_is_null(y->items[i]) ? STR("") : y->items[i]->text};
+                        h[n++] = (struct http_header){y->keys[i]->text,
+                                                      yaml_is_null(y->items[i]) ? STR("") : y->items[i]->text};
         }
         o->metadata = h;
         o->n_metadata = n;
@@ -116,7 +119,9 @@ static struct error *s3_check(struct conf_decoder *d, const struct yaml *y, void
         else if (s->lookup && !str_eq(lookup, STR("auto")))
                 return error_new(ERROR_INVALID, "unsupported bucket lookup type: %s", s->lookup);
         if (version.n && !str_eq(version, STR("v1")) && !str_eq(version, STR("v2")))
-                return error_new(ERROR_INVALID, "Initialize s3 client list objects version: Unsupported version \"%s\" was provided. Supported values are v1, v2",
+                return error_new(ERROR_INVALID,
+                                 "Initialize s3 client list objects version: Unsupported version \"%s\" was provided. "
+                                 "Supported values are v1, v2",
                                  s->list_version);
         s->o.list_v1 = str_eq(version, STR("v1"));
         s->o.no_content_md5 = !s->send_content_md5;
@@ -156,13 +161,17 @@ static const struct conf_field s3_fields[] = {
         {"max_retries", CONF_INT32, AT(max_retries)},
 };
 static const struct file_s3 s3_defaults = {.send_content_md5 = true, .http = {.response_header_timeout_ms = 120000}};
-static const struct conf_schema s3_schema = {"s3.Config", s3_fields, ARRAY_LEN(s3_fields), sizeof(struct file_s3), .defaults = &s3_defaults, .check = s3_check};
+static const struct conf_schema s3_schema = {
+        "s3.Config",      s3_fields, ARRAY_LEN(s3_fields), sizeof(struct file_s3), .defaults = &s3_defaults,
+        .check = s3_check};
 
 struct file_filesystem {
         const char *directory;
 };
-static const struct conf_field filesystem_fields[] = {{"directory", CONF_CSTR, offsetof(struct file_filesystem, directory)}};
-static const struct conf_schema filesystem_schema = {"filesystem.Config", filesystem_fields, ARRAY_LEN(filesystem_fields), sizeof(struct file_filesystem)};
+static const struct conf_field filesystem_fields[] = {
+        {"directory", CONF_CSTR, offsetof(struct file_filesystem, directory)}};
+static const struct conf_schema filesystem_schema = {"filesystem.Config", filesystem_fields,
+                                                     ARRAY_LEN(filesystem_fields), sizeof(struct file_filesystem)};
 
 /* config: is decoded when the type is known. */
 struct file_bucket {
@@ -182,7 +191,8 @@ static const struct conf_field bucket_fields[] = {
         {"config", CONF_CUSTOM, offsetof(struct file_bucket, config), .decode = config_decode},
         {"prefix", CONF_STR, offsetof(struct file_bucket, prefix)},
 };
-static const struct conf_schema bucket_schema = {"client.BucketConfig", bucket_fields, ARRAY_LEN(bucket_fields), sizeof(struct file_bucket)};
+static const struct conf_schema bucket_schema = {"client.BucketConfig", bucket_fields, ARRAY_LEN(bucket_fields),
+                                                 sizeof(struct file_bucket)};
 
 /* --- opening --- */
 
@@ -205,14 +215,17 @@ struct error *objstore_conf_expand(Str text, struct buf *ret)
                 }
                 char *name = str_dup(str_sub(text, 2, n));
                 const char *v = getenv(name);
-                struct error *e = v ? NULL : error_new(ERROR_INVALID, "found reference to unset environment variable \"%s\"", name);
+                struct error *e =
+                        v ? NULL
+                          : error_new(ERROR_INVALID, "found reference to unset environment variable \"%s\"", name);
                 free(name);
                 if (e)
                         return e;
                 buf_puts(ret, v);
                 text = str_skip(text, n + 1);
         }
-        return buf_is_over(ret) ? error_new(ERROR_LIMIT, "bucket configuration is larger than %zu bytes", ret->limit) : NULL;
+        return buf_is_over(ret) ? error_new(ERROR_LIMIT, "bucket configuration is larger than %zu bytes", ret->limit)
+                                : NULL;
 }
 
 static struct error *decode(struct arena *a, const struct conf_schema *s, const struct yaml *y, void *object)
@@ -243,7 +256,8 @@ static struct error *open_filesystem(struct arena *a, const struct yaml *y, stru
 
 static struct error *open_type(struct arena *a, const struct file_bucket *f, struct bucket **ret)
 {
-        static const Str later[] = {STR_INIT("GCS"), STR_INIT("AZURE"), STR_INIT("SWIFT"), STR_INIT("COS"), STR_INIT("ALIYUNOSS"), STR_INIT("BOS"), STR_INIT("OCI"), STR_INIT("OBS")};
+        static const Str later[] = {STR_INIT("GCS"),       STR_INIT("AZURE"), STR_INIT("SWIFT"), STR_INIT("COS"),
+                                    STR_INIT("ALIYUNOSS"), STR_INIT("BOS"),   STR_INIT("OCI"),   STR_INIT("OBS")};
         struct error *e;
         if (str_eq_nocase(f->type, STR("S3")))
                 e = open_s3(a, f->config, ret);
@@ -252,7 +266,8 @@ static struct error *open_type(struct arena *a, const struct file_bucket *f, str
         else {
                 for (size_t i = 0; i < ARRAY_LEN(later); i++)
                         if (str_eq_nocase(f->type, later[i]))
-                                return error_new(ERROR_UNSUPPORTED, "bucket with type " STR_FMT " is not supported yet", STR_ARG(f->type));
+                                return error_new(ERROR_UNSUPPORTED, "bucket with type " STR_FMT " is not supported yet",
+                                                 STR_ARG(f->type));
                 return error_new(ERROR_INVALID, "bucket with type " STR_FMT " is not supported", STR_ARG(f->type));
         }
         return e ? error_wrap(e, "create " STR_FMT " client", STR_ARG(f->type)) : NULL;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* bucket.c — what all buckets share: names looked at, errors that say bucket and object, reading into buffers and files. */
+/* bucket.c — what all buckets share: names looked at, errors that say bucket and object, reading into buffers and
+ * files. */
 #include "objstore/bucket.h"
 
 #include <errno.h>
@@ -196,7 +197,8 @@ struct error *bucket_download(struct bucket *b, const struct bucket_call *c, Str
         const char *tmp_path = buf_cstr(&tmp);
         struct to_file t = {.sink.write = to_file_write, .path = path};
         t.fd = open(tmp_path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-        struct error *e = t.fd < 0 ? error_errno(errno, "open %s", tmp_path) : bucket_read(b, c, name, 0, BUCKET_TO_END, &t.sink);
+        struct error *e =
+                t.fd < 0 ? error_errno(errno, "open %s", tmp_path) : bucket_read(b, c, name, 0, BUCKET_TO_END, &t.sink);
         if (t.fd >= 0 && close(t.fd) && !e)
                 e = error_errno(errno, "close %s", tmp_path);
         if (!e && rename(tmp_path, path))

@@ -68,7 +68,8 @@ TEST(filesystem_bucket, never_leaves_its_directory)
 {
         struct bucket *b = filesystem("inside");
         struct buf out = BUF_INIT(100);
-        static const char *const bad[] = {"../x", "a/../../x", "a/..", "..", ".", "a//b", "a/./b", "./a", "a/.coeus-upload-1"};
+        static const char *const bad[] = {"../x", "a/../../x",        "a/..", "..", ".", "a//b", "a/./b",
+                                          "./a",  "a/.coeus-upload-1"};
         for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
                 Str name = str_from(bad[i]);
                 struct error *e = bucket_upload(b, NULL, name, STR("x"));
@@ -151,9 +152,11 @@ TEST(metrics_bucket, counts_operations_failures_and_bytes)
         text_case(r, "thanos_objstore_bucket_operations_total{bucket=\"inmem\",operation=\"get\"} 3\n");
         text_case(r, "thanos_objstore_bucket_operation_failures_total{bucket=\"inmem\",operation=\"get\"} 1\n");
         text_case(r, "thanos_objstore_bucket_operation_fetched_bytes_total{bucket=\"inmem\",operation=\"get\"} 5\n");
-        text_case(r, "thanos_objstore_bucket_operation_fetched_bytes_total{bucket=\"inmem\",operation=\"get_range\"} 2\n");
+        text_case(r,
+                  "thanos_objstore_bucket_operation_fetched_bytes_total{bucket=\"inmem\",operation=\"get_range\"} 2\n");
         text_case(r, "thanos_objstore_bucket_operation_duration_seconds_count{bucket=\"inmem\",operation=\"get\"} 1\n");
-        text_case(r, "thanos_objstore_bucket_operation_transferred_bytes_bucket{bucket=\"inmem\",operation=\"upload\",le=\"32768\"} 1\n");
+        text_case(r, "thanos_objstore_bucket_operation_transferred_bytes_bucket{bucket=\"inmem\",operation=\"upload\","
+                     "le=\"32768\"} 1\n");
         text_case(r, "thanos_objstore_bucket_last_successful_upload_time{bucket=\"inmem\"} 1");
         buf_done(&out);
         bucket_free(b);

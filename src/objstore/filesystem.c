@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* filesystem.c — objects as files below a directory.
  *
- * An upload is written beside its target under a name that begins with TMP_PREFIX, synced and renamed, so that an object appears whole; listings leave
- * such names out. Directories are made when needed; a delete removes those it empties, up to the top. Directories without anything in them are
- * not listed. Names whose segments are empty, "." or ".." are refused: nothing outside the directory is touched.
- * Differs from upstream: listings are in the order of object names ("a-b" before "a/c"); a directory is neither an object nor deleted as one.
- * Upstream: objstore/providers/filesystem */
+ * An upload is written beside its target under a name that begins with TMP_PREFIX, synced and renamed, so that an
+ * object appears whole; listings leave such names out. Directories are made when needed; a delete removes those it
+ * empties, up to the top. Directories without anything in them are not listed. Names whose segments are empty, "." or
+ * ".." are refused: nothing outside the directory is touched. Differs from upstream: listings are in the order of
+ * object names ("a-b" before "a/c"); a directory is neither an object nor deleted as one. Upstream:
+ * objstore/providers/filesystem */
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -44,7 +45,8 @@ static struct error *path_of(struct bucket *b, Str name, char **ret)
                 if (segment.n == 0 || str_eq(segment, STR(".")) || str_eq(segment, STR("..")))
                         return error_new(ERROR_INVALID, "a segment of the name is empty, \".\" or \"..\"");
                 if (str_has_prefix(segment, STR(TMP_PREFIX)))
-                        return error_new(ERROR_INVALID, "names that begin with " TMP_PREFIX " are those of unfinished uploads");
+                        return error_new(ERROR_INVALID,
+                                         "names that begin with " TMP_PREFIX " are those of unfinished uploads");
         }
         struct buf p = BUF_INIT(BUF_NO_LIMIT);
         buf_puts(&p, self(b)->root);
@@ -84,11 +86,11 @@ struct walk {
         unsigned flags;
         bucket_each *each;
         void *arg;
-        struct buf path;                /* of the directory that is read */
-        struct buf name;                /* the same as object names have it: "" or "a/b/" */
+        struct buf path; /* of the directory that is read */
+        struct buf name; /* the same as object names have it: "" or "a/b/" */
 };
 struct found {
-        char *name;                     /* borrowed from the list; a directory's has "/" at its end */
+        char *name; /* borrowed from the list; a directory's has "/" at its end */
         size_t n;
         struct stat st;
         bool is_dir;
@@ -163,7 +165,8 @@ static struct error *walk_dir(struct walk *w, int depth)
                 if (stat(path, &f.st)) {
                         if (errno != ENOENT)
                                 e = os_error(errno, "stat", path);
-                } else if (S_ISDIR(f.st.st_mode) ? (w->flags & BUCKET_RECURSIVE) || !is_dir_empty(path) : S_ISREG(f.st.st_mode)) {
+                } else if (S_ISDIR(f.st.st_mode) ? (w->flags & BUCKET_RECURSIVE) || !is_dir_empty(path)
+                                                 : S_ISREG(f.st.st_mode)) {
                         f.is_dir = S_ISDIR(f.st.st_mode);
                         f.n = strlen(names.p[i]);
                         if (f.is_dir) {
@@ -184,7 +187,8 @@ static struct error *walk_dir(struct walk *w, int depth)
         return e;
 }
 
-static struct error *filesystem_iter(struct bucket *b, const struct bucket_call *c, Str dir, unsigned flags, bucket_each *each, void *arg)
+static struct error *filesystem_iter(struct bucket *b, const struct bucket_call *c, Str dir, unsigned flags,
+                                     bucket_each *each, void *arg)
 {
         char *path;
         struct error *e = path_of(b, dir, &path);
@@ -195,7 +199,12 @@ static struct error *filesystem_iter(struct bucket *b, const struct bucket_call 
                 if (errno != ENOENT && errno != ENOTDIR)
                         e = os_error(errno, "stat", path);
         } else if (S_ISDIR(st.st_mode)) {
-                struct walk w = {.c = c, .flags = flags, .each = each, .arg = arg, .path = BUF_INIT(1 << 20), .name = BUF_INIT(1 << 20)};
+                struct walk w = {.c = c,
+                                 .flags = flags,
+                                 .each = each,
+                                 .arg = arg,
+                                 .path = BUF_INIT(1 << 20),
+                                 .name = BUF_INIT(1 << 20)};
                 buf_puts(&w.path, path);
                 buf_put(&w.name, dir);
                 e = walk_dir(&w, 0);
@@ -217,7 +226,8 @@ static struct error *object_stat(const char *path, struct stat *ret)
         return NULL;
 }
 
-static struct error *read_pieces(int fd, const char *path, const struct bucket_call *c, uint64_t at, uint64_t n, struct bucket_sink *sink)
+static struct error *read_pieces(int fd, const char *path, const struct bucket_call *c, uint64_t at, uint64_t n,
+                                 struct bucket_sink *sink)
 {
         char *piece = mem_alloc(PIECE_BYTES);
         struct error *e = NULL;
@@ -237,7 +247,8 @@ static struct error *read_pieces(int fd, const char *path, const struct bucket_c
         return e;
 }
 
-static struct error *filesystem_read(struct bucket *b, const struct bucket_call *c, Str name, uint64_t at, uint64_t n, struct bucket_sink *sink)
+static struct error *filesystem_read(struct bucket *b, const struct bucket_call *c, Str name, uint64_t at, uint64_t n,
+                                     struct bucket_sink *sink)
 {
         char *path;
         struct error *e = path_of(b, name, &path);
@@ -256,7 +267,8 @@ static struct error *filesystem_read(struct bucket *b, const struct bucket_call 
         return e;
 }
 
-static struct error *filesystem_attributes(struct bucket *b, const struct bucket_call *c, Str name, struct bucket_attributes *ret)
+static struct error *filesystem_attributes(struct bucket *b, const struct bucket_call *c, Str name,
+                                           struct bucket_attributes *ret)
 {
         char *path;
         struct error *e = path_of(b, name, &path);

@@ -5,14 +5,14 @@
 #include "objstore/bucket_impl.h"
 
 struct object {
-        char *name, *body;              /* NUL-terminated name */
+        char *name, *body; /* NUL-terminated name */
         size_t name_n, n;
         TimeMs modified_ms;
 };
 struct memory_bucket {
         struct bucket b;
-        struct mutex mu;                /* guards what follows; not held while callbacks run */
-        VEC(struct object) objects;     /* by name */
+        struct mutex mu;            /* guards what follows; not held while callbacks run */
+        VEC(struct object) objects; /* by name */
 };
 
 enum { MEMORY_STREAM_BYTES_MAX = 1 << 30 };
@@ -60,7 +60,8 @@ static void memory_free(struct bucket *b)
 }
 
 /* The entry at or after `from`, copied out (names into name_buf), because each may change the bucket. */
-static bool next_entry(struct memory_bucket *m, Str dir, Str from, unsigned flags, char *name_buf, struct bucket_entry *ret)
+static bool next_entry(struct memory_bucket *m, Str dir, Str from, unsigned flags, char *name_buf,
+                       struct bucket_entry *ret)
 {
         mutex_lock(&m->mu);
         size_t i = seek_locked(m, from);
@@ -70,14 +71,17 @@ static bool next_entry(struct memory_bucket *m, Str dir, Str from, unsigned flag
                 ptrdiff_t slash = flags & BUCKET_RECURSIVE ? -1 : str_find(str_skip(name_of(o), dir.n), '/');
                 size_t n = slash < 0 ? o->name_n : dir.n + (size_t)slash + 1;
                 memcpy(name_buf, o->name, n);
-                *ret = slash < 0 ? (struct bucket_entry){.name = {name_buf, n}, .size_bytes = o->n, .modified_ms = o->modified_ms}
+                *ret = slash < 0 ? (struct bucket_entry){.name = {name_buf, n},
+                                                         .size_bytes = o->n,
+                                                         .modified_ms = o->modified_ms}
                                  : (struct bucket_entry){.name = {name_buf, n}, .is_dir = true};
         }
         mutex_unlock(&m->mu);
         return found;
 }
 
-static struct error *memory_iter(struct bucket *b, const struct bucket_call *c, Str dir, unsigned flags, bucket_each *each, void *arg)
+static struct error *memory_iter(struct bucket *b, const struct bucket_call *c, Str dir, unsigned flags,
+                                 bucket_each *each, void *arg)
 {
         struct memory_bucket *m = CONTAINER_OF(b, struct memory_bucket, b);
         char name[BUCKET_NAME_MAX + 1];
@@ -98,7 +102,8 @@ static struct error *memory_iter(struct bucket *b, const struct bucket_call *c, 
         return e;
 }
 
-static struct error *memory_read(struct bucket *b, const struct bucket_call *c, Str name, uint64_t at, uint64_t n, struct bucket_sink *sink)
+static struct error *memory_read(struct bucket *b, const struct bucket_call *c, Str name, uint64_t at, uint64_t n,
+                                 struct bucket_sink *sink)
 {
         struct memory_bucket *m = CONTAINER_OF(b, struct memory_bucket, b);
         mutex_lock(&m->mu);
@@ -114,7 +119,8 @@ static struct error *memory_read(struct bucket *b, const struct bucket_call *c, 
         return e;
 }
 
-static struct error *memory_attributes(struct bucket *b, const struct bucket_call *c, Str name, struct bucket_attributes *ret)
+static struct error *memory_attributes(struct bucket *b, const struct bucket_call *c, Str name,
+                                       struct bucket_attributes *ret)
 {
         struct memory_bucket *m = CONTAINER_OF(b, struct memory_bucket, b);
         mutex_lock(&m->mu);

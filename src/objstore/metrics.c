@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* metrics.c — a bucket whose operations are counted. Histograms are of what succeeded, as upstream's; a call that its caller gave up is no failure.
- * Upstream: objstore/objstore.go metricBucket, under Thanos' prefix */
+/* metrics.c — a bucket whose operations are counted. Histograms are of what succeeded, as upstream's; a call that its
+ * caller gave up is no failure. Upstream: objstore/objstore.go metricBucket, under Thanos' prefix */
 #include "objstore/bucket_impl.h"
 
 enum op { OP_ITER, OP_GET, OP_GET_RANGE, OP_EXISTS, OP_UPLOAD, OP_DELETE, OP_ATTRIBUTES, OPS };
@@ -12,7 +12,7 @@ struct metrics_bucket {
         struct bucket *inner;
         struct bucket_ops ops;
         struct metric *total[OPS], *failures[OPS], *seconds[OPS];
-        struct metric *fetched_bytes[OPS], *transferred_bytes[OPS];     /* of get, get_range and upload */
+        struct metric *fetched_bytes[OPS], *transferred_bytes[OPS]; /* of get, get_range and upload */
         struct metric *last_upload;
 };
 
@@ -34,9 +34,11 @@ static int64_t begin(struct metrics_bucket *m, enum op op)
         return time_mono_ns();
 }
 
-static struct error *end(struct metrics_bucket *m, const struct bucket_call *c, enum op op, int64_t begin_ns, struct error *take_e)
+static struct error *end(struct metrics_bucket *m, const struct bucket_call *c, enum op op, int64_t begin_ns,
+                         struct error *take_e)
 {
-        bool expected = error_is(take_e, ERROR_CANCELLED) || (c->not_found_is_expected && error_is(take_e, ERROR_NOT_FOUND));
+        bool expected =
+                error_is(take_e, ERROR_CANCELLED) || (c->not_found_is_expected && error_is(take_e, ERROR_NOT_FOUND));
         if (take_e && !expected)
                 metric_add(m->failures[op], 1);
         if (!take_e || op == OP_ITER)
@@ -44,7 +46,8 @@ static struct error *end(struct metrics_bucket *m, const struct bucket_call *c, 
         return take_e;
 }
 
-static struct error *metrics_iter(struct bucket *b, const struct bucket_call *c, Str dir, unsigned flags, bucket_each *each, void *arg)
+static struct error *metrics_iter(struct bucket *b, const struct bucket_call *c, Str dir, unsigned flags,
+                                  bucket_each *each, void *arg)
 {
         int64_t t = begin(self(b), OP_ITER);
         return end(self(b), c, OP_ITER, t, bucket_iter(self(b)->inner, c, dir, flags, each, arg));
@@ -62,7 +65,8 @@ static struct error *count_piece(struct bucket_sink *s, Str piece)
         return k->to->write(k->to, piece);
 }
 
-static struct error *metrics_read(struct bucket *b, const struct bucket_call *c, Str name, uint64_t at, uint64_t n, struct bucket_sink *sink)
+static struct error *metrics_read(struct bucket *b, const struct bucket_call *c, Str name, uint64_t at, uint64_t n,
+                                  struct bucket_sink *sink)
 {
         struct metrics_bucket *m = self(b);
         struct counting_sink k = {.sink.write = count_piece, .to = sink};
@@ -75,7 +79,8 @@ static struct error *metrics_read(struct bucket *b, const struct bucket_call *c,
         return e;
 }
 
-static struct error *metrics_attributes(struct bucket *b, const struct bucket_call *c, Str name, struct bucket_attributes *ret)
+static struct error *metrics_attributes(struct bucket *b, const struct bucket_call *c, Str name,
+                                        struct bucket_attributes *ret)
 {
         int64_t t = begin(self(b), OP_ATTRIBUTES);
         return end(self(b), c, OP_ATTRIBUTES, t, bucket_get_attributes(self(b)->inner, c, name, ret));
@@ -145,21 +150,27 @@ struct bucket *metrics_bucket_new(struct bucket *take_inner, struct metric_regis
         m->ops = metrics_ops;
         m->ops.provider = bucket_provider(take_inner);
         m->b = (struct bucket){&m->ops, mem_strdup(bucket_name(take_inner))};
-        struct metric_family *total = metric_family(r, METRIC_FAMILY_COUNTER, "thanos_objstore_bucket_operations_total",
-                                                    "Total number of all attempted operations against a bucket.", labels);
-        struct metric_family *failures = metric_family(
-                r, METRIC_FAMILY_COUNTER, "thanos_objstore_bucket_operation_failures_total",
-                "Total number of operations against a bucket that failed, but were not expected to fail in certain way from caller perspective. "
-                "Those errors have to be investigated.",
-                labels);
-        struct metric_family *fetched = metric_family(r, METRIC_FAMILY_COUNTER, "thanos_objstore_bucket_operation_fetched_bytes_total",
-                                                      "Total number of bytes fetched from bucket, per operation.", labels);
-        struct metric_family *transferred = metric_family(r, METRIC_FAMILY_HISTOGRAM, "thanos_objstore_bucket_operation_transferred_bytes",
-                                                          "Number of bytes transferred from/to bucket per operation.", labels);
+        struct metric_family *total =
+                metric_family(r, METRIC_FAMILY_COUNTER, "thanos_objstore_bucket_operations_total",
+                              "Total number of all attempted operations against a bucket.", labels);
+        struct metric_family *failures =
+                metric_family(r, METRIC_FAMILY_COUNTER, "thanos_objstore_bucket_operation_failures_total",
+                              "Total number of operations against a bucket that failed, but were not expected to fail "
+                              "in certain way from caller perspective. "
+                              "Those errors have to be investigated.",
+                              labels);
+        struct metric_family *fetched =
+                metric_family(r, METRIC_FAMILY_COUNTER, "thanos_objstore_bucket_operation_fetched_bytes_total",
+                              "Total number of bytes fetched from bucket, per operation.", labels);
+        struct metric_family *transferred =
+                metric_family(r, METRIC_FAMILY_HISTOGRAM, "thanos_objstore_bucket_operation_transferred_bytes",
+                              "Number of bytes transferred from/to bucket per operation.", labels);
         metric_family_set_buckets(transferred, bytes, ARRAY_LEN(bytes));
-        struct metric_family *duration = metric_family(
-                r, METRIC_FAMILY_HISTOGRAM, "thanos_objstore_bucket_operation_duration_seconds",
-                "Duration of successful operations against the bucket per operation - iter operations include time spent on each callback.", labels);
+        struct metric_family *duration =
+                metric_family(r, METRIC_FAMILY_HISTOGRAM, "thanos_objstore_bucket_operation_duration_seconds",
+                              "Duration of successful operations against the bucket per operation - iter operations "
+                              "include time spent on each callback.",
+                              labels);
         metric_family_set_buckets(duration, seconds, ARRAY_LEN(seconds));
         for (enum op op = 0; op < OPS; op++) {
                 Str values[] = {str_from(m->b.name), op_names[op]};
@@ -171,8 +182,9 @@ struct bucket *metrics_bucket_new(struct bucket *take_inner, struct metric_regis
                 m->fetched_bytes[op] = metric_with(fetched, values);
                 m->transferred_bytes[op] = metric_with(transferred, values);
         }
-        struct metric_family *last = metric_family(r, METRIC_FAMILY_GAUGE, "thanos_objstore_bucket_last_successful_upload_time",
-                                                   "Second timestamp of the last successful upload to the bucket.", (const char *[]){"bucket", NULL});
+        struct metric_family *last = metric_family(
+                r, METRIC_FAMILY_GAUGE, "thanos_objstore_bucket_last_successful_upload_time",
+                "Second timestamp of the last successful upload to the bucket.", (const char *[]){"bucket", NULL});
         m->last_upload = metric_with(last, (Str[]){str_from(m->b.name)});
         return &m->b;
 }

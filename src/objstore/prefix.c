@@ -5,16 +5,17 @@
 struct prefix_bucket {
         struct bucket b;
         struct bucket *inner;
-        char *prefix;           /* with "/" at its end */
+        char *prefix; /* with "/" at its end */
         size_t n;
-        struct bucket_ops ops;  /* provider is the inner one's */
+        struct bucket_ops ops; /* provider is the inner one's */
 };
 struct prefixed {
         char p[2 * BUCKET_NAME_MAX + 2];
         Str s;
 };
 
-/* A prefix is within BUCKET_NAME_MAX and so is a name; that both together may be too long is told by the inner bucket. */
+/* A prefix is within BUCKET_NAME_MAX and so is a name; that both together may be too long is told by the inner bucket.
+ */
 static struct prefix_bucket *get(struct bucket *b, Str name, struct prefixed *ret)
 {
         struct prefix_bucket *p = CONTAINER_OF(b, struct prefix_bucket, b);
@@ -47,21 +48,24 @@ static struct error *prefix_each(void *arg, const struct bucket_entry *entry)
         return it->each(it->arg, &cut);
 }
 
-static struct error *prefix_iter(struct bucket *b, const struct bucket_call *c, Str dir, unsigned flags, bucket_each *each, void *arg)
+static struct error *prefix_iter(struct bucket *b, const struct bucket_call *c, Str dir, unsigned flags,
+                                 bucket_each *each, void *arg)
 {
         struct prefixed full;
         struct prefix_bucket *p = get(b, dir, &full);
         return bucket_iter(p->inner, c, full.s, flags, prefix_each, &(struct prefix_iter){each, arg, p->n});
 }
 
-static struct error *prefix_read(struct bucket *b, const struct bucket_call *c, Str name, uint64_t at, uint64_t n, struct bucket_sink *sink)
+static struct error *prefix_read(struct bucket *b, const struct bucket_call *c, Str name, uint64_t at, uint64_t n,
+                                 struct bucket_sink *sink)
 {
         struct prefixed full;
         struct prefix_bucket *p = get(b, name, &full);
         return bucket_read(p->inner, c, full.s, at, n, sink);
 }
 
-static struct error *prefix_attributes(struct bucket *b, const struct bucket_call *c, Str name, struct bucket_attributes *ret)
+static struct error *prefix_attributes(struct bucket *b, const struct bucket_call *c, Str name,
+                                       struct bucket_attributes *ret)
 {
         struct prefixed full;
         struct prefix_bucket *p = get(b, name, &full);

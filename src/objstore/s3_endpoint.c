@@ -42,7 +42,8 @@ static void read_profile(Str text, Str profile, struct arena *a, struct s3_key *
 static struct error *from_file(struct arena *a, struct s3_key *ret)
 {
         struct buf path = BUF_INIT(64 << 10);
-        const char *given = env("AWS_SHARED_CREDENTIALS_FILE", NULL), *home = getenv("HOME"), *profile = env("AWS_PROFILE", NULL);
+        const char *given = env("AWS_SHARED_CREDENTIALS_FILE", NULL), *home = getenv("HOME"),
+                   *profile = env("AWS_PROFILE", NULL);
         if (given)
                 buf_puts(&path, given);
         else
@@ -67,16 +68,18 @@ struct error *s3_find_key(const struct s3_opts *o, struct arena *a, struct s3_ke
         struct s3_key k = {o->access_key, o->secret_key, o->session_token};
         struct error *e = NULL;
         if (!k.access_key || !*k.access_key) {
-                k = (struct s3_key){env("AWS_ACCESS_KEY_ID", "AWS_ACCESS_KEY"), env("AWS_SECRET_ACCESS_KEY", "AWS_SECRET_KEY"),
-                                    env("AWS_SESSION_TOKEN", NULL)};
+                k = (struct s3_key){env("AWS_ACCESS_KEY_ID", "AWS_ACCESS_KEY"),
+                                    env("AWS_SECRET_ACCESS_KEY", "AWS_SECRET_KEY"), env("AWS_SESSION_TOKEN", NULL)};
                 if (!k.access_key || !k.secret_key) {
                         k = (struct s3_key){0};
                         e = from_file(a, &k);
                 }
         }
         if (!e && (!k.access_key || !*k.access_key || !k.secret_key || !*k.secret_key))
-                e = error_new(ERROR_INVALID, "no s3 credentials: neither access_key and secret_key, nor AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, nor a shared "
-                                             "credentials file with them (roles of instances and web identity are not supported yet)");
+                e = error_new(ERROR_INVALID,
+                              "no s3 credentials: neither access_key and secret_key, nor AWS_ACCESS_KEY_ID and "
+                              "AWS_SECRET_ACCESS_KEY, nor a shared "
+                              "credentials file with them (roles of instances and web identity are not supported yet)");
         if (e)
                 return e;
         ret->access_key = arena_strdup(a, k.access_key);
@@ -101,7 +104,8 @@ static Str region_in(Str host)
                 region = str_skip(rest, 13);
         else if (str_has_prefix(rest, STR("s3.")) || str_has_prefix(rest, STR("s3-")))
                 region = str_skip(rest, 3);
-        bool ok = region.n && region.n < 64 && str_find(region, '.') < 0 && !str_eq(region, STR("accelerate")) && !str_has_prefix(region, STR("fips"));
+        bool ok = region.n && region.n < 64 && str_find(region, '.') < 0 && !str_eq(region, STR("accelerate")) &&
+                  !str_has_prefix(region, STR("fips"));
         return !ok ? STR("") : str_eq(region, STR("external-1")) ? STR("us-east-1") : region;
 }
 
@@ -109,8 +113,8 @@ static bool is_plain_host(Str s)
 {
         for (size_t i = 0; i < s.n; i++) {
                 char c = s.p[i];
-                bool ok = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '.' || c == '_' || c == ':' || c == '[' ||
-                          c == ']';
+                bool ok = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
+                          c == '.' || c == '_' || c == ':' || c == '[' || c == ']';
                 if (!ok)
                         return false;
         }
@@ -121,31 +125,41 @@ struct error *s3_find_endpoint(struct s3 *s)
 {
         Str host = str_from(s->o.endpoint), bucket = str_from(s->o.bucket);
         if (!is_plain_host(host))
-                return error_new(ERROR_INVALID, "initialize s3 client: Endpoint: %s does not follow ip address or domain name standards.", s->o.endpoint);
+                return error_new(
+                        ERROR_INVALID,
+                        "initialize s3 client: Endpoint: %s does not follow ip address or domain name standards.",
+                        s->o.endpoint);
         s->host = str_trim_suffix(host, s->o.insecure ? STR(":80") : STR(":443"));
         Str name = without_port(s->host);
-        s->is_amazon = (str_has_suffix(name, STR(".amazonaws.com")) || str_has_suffix(name, STR(".amazonaws.com.cn"))) && str_has_prefix(name, STR("s3"));
-        bool is_known = s->is_amazon || str_eq(name, STR("storage.googleapis.com")) || str_has_suffix(name, STR(".aliyuncs.com"));
+        s->is_amazon =
+                (str_has_suffix(name, STR(".amazonaws.com")) || str_has_suffix(name, STR(".amazonaws.com.cn"))) &&
+                str_has_prefix(name, STR("s3"));
+        bool is_known = s->is_amazon || str_eq(name, STR("storage.googleapis.com")) ||
+                        str_has_suffix(name, STR(".aliyuncs.com"));
         /* A wildcard certificate does not cover a bucket with dots. */
         bool dots = str_find(bucket, '.') >= 0 && !s->o.insecure;
-        s->is_virtual_host = s->o.lookup == S3_LOOKUP_VIRTUAL_HOST || (s->o.lookup == S3_LOOKUP_AUTO && is_known && !dots);
+        s->is_virtual_host =
+                s->o.lookup == S3_LOOKUP_VIRTUAL_HOST || (s->o.lookup == S3_LOOKUP_AUTO && is_known && !dots);
         Str region = s->o.region && *s->o.region ? str_from(s->o.region) : s->is_amazon ? region_in(name) : STR("");
         if (region.n >= sizeof s->region)
                 return error_new(ERROR_INVALID, "initialize s3 client: the region's name is too long");
         memcpy(s->region, region.p ? region.p : "", region.n);
         if (s->is_virtual_host && !is_plain_host(bucket))
-                return error_new(ERROR_INVALID, "initialize s3 client: bucket \"%s\" cannot be part of a host name", s->o.bucket);
+                return error_new(ERROR_INVALID, "initialize s3 client: bucket \"%s\" cannot be part of a host name",
+                                 s->o.bucket);
         return NULL;
 }
 
 static void put_host(const struct s3 *s, const char *region, struct buf *ret)
 {
         Str name = without_port(s->host);
-        bool moves = s->is_amazon && *region && !str_contains(name, STR("fips")) && !str_contains(name, STR("accelerate")) && !str_contains(name, STR("vpce"));
+        bool moves = s->is_amazon && *region && !str_contains(name, STR("fips")) &&
+                     !str_contains(name, STR("accelerate")) && !str_contains(name, STR("vpce"));
         if (!moves)
                 buf_put(ret, s->host);
         else
-                buf_printf(ret, "s3.%s%s.amazonaws.com%s", s->o.disable_dualstack ? "" : "dualstack.", region, str_has_prefix(str_from(region), STR("cn-")) ? ".cn" : "");
+                buf_printf(ret, "s3.%s%s.amazonaws.com%s", s->o.disable_dualstack ? "" : "dualstack.", region,
+                           str_has_prefix(str_from(region), STR("cn-")) ? ".cn" : "");
 }
 
 void s3_put_target(const struct s3 *s, const char *region, Str key, struct buf *ret_host, struct buf *ret_path)

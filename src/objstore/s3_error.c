@@ -42,8 +42,9 @@ void s3_error_parse(Str body, struct s3_error *ret)
 bool s3_status_is_transient(int status, const char *code)
 {
         static const int statuses[] = {408, 429, 499, 500, 502, 503, 504, 520};
-        static const char *const codes[] = {"RequestError", "RequestTimeout", "Throttling", "ThrottlingException", "RequestLimitExceeded",
-                                            "RequestThrottled", "InternalError", "SlowDown", "OperationAborted"};
+        static const char *const codes[] = {
+                "RequestError",     "RequestTimeout", "Throttling", "ThrottlingException", "RequestLimitExceeded",
+                "RequestThrottled", "InternalError",  "SlowDown",   "OperationAborted"};
         for (size_t i = 0; i < ARRAY_LEN(statuses); i++)
                 if (status == statuses[i])
                         return true;
@@ -70,8 +71,10 @@ struct error *s3_error_of(const struct s3_request *r, const struct http_response
                 return error_new(kind, "%s: %s (HTTP status %d)", x->code, x->message, status);
         Str location = s3_answer_header(resp, STR("Location"));
         if (status / 100 == 3)
-                return error_new(ERROR_INVALID, "redirected to \"%.*s\", which is not followed: endpoint or region is wrong (HTTP status %d)",
-                                 (int)MIN(location.n, (size_t)200), location.p ? location.p : "", status);
+                return error_new(
+                        ERROR_INVALID,
+                        "redirected to \"%.*s\", which is not followed: endpoint or region is wrong (HTTP status %d)",
+                        (int)MIN(location.n, (size_t)200), location.p ? location.p : "", status);
         if (is_head && status == 404)
                 return error_new(kind, "the specified key does not exist (HTTP status 404)");
         char body[101];

@@ -25,7 +25,9 @@ static void wrong(struct s3_fake *f, struct error *take_e)
 
 static void reply_error(struct http_request *r, int status, const char *code, const char *more)
 {
-        http_replyf(r, status, "application/xml", "<?xml version=\"1.0\"?>\n<Error><Code>%s</Code><Message>Said &amp; done.</Message>%s</Error>", code, more);
+        http_replyf(r, status, "application/xml",
+                    "<?xml version=\"1.0\"?>\n<Error><Code>%s</Code><Message>Said &amp; done.</Message>%s</Error>",
+                    code, more);
 }
 
 /* --- signatures --- */
@@ -40,8 +42,10 @@ static Str between(Str s, Str from, char to)
 /* False: answered. */
 static bool check_signature(struct s3_fake *f, struct http_request *r)
 {
-        Str authorization = http_request_header(r, STR("Authorization")), names = between(authorization, STR("SignedHeaders="), ','), name;
-        Str scope = between(authorization, STR("Credential="), ','), part, region = STR(""), hash = http_request_header(r, STR("X-Amz-Content-Sha256"));
+        Str authorization = http_request_header(r, STR("Authorization")),
+            names = between(authorization, STR("SignedHeaders="), ','), name;
+        Str scope = between(authorization, STR("Credential="), ','), part, region = STR(""),
+            hash = http_request_header(r, STR("X-Amz-Content-Sha256"));
         for (int i = 0; str_next(&scope, '/', &part); i++)
                 region = i == 2 ? part : region;
         struct http_header h[32];
@@ -58,7 +62,9 @@ static bool check_signature(struct s3_fake *f, struct http_request *r)
         } while (!str_eq(str_from(date), http_request_header(r, STR("X-Amz-Date"))) && at > now - 20000);
         struct buf want = BUF_INIT(4096);
         sigv4_sign(&(struct sigv4_key){STR(ACCESS), STR(SECRET), region},
-                   &(struct sigv4_request){r->method_text.n < 8 ? arena_str(r->arena, r->method_text).p : "", path, query, h, n, hash, at}, &want);
+                   &(struct sigv4_request){r->method_text.n < 8 ? arena_str(r->arena, r->method_text).p : "", path,
+                                           query, h, n, hash, at},
+                   &want);
         bool good = str_eq(authorization, buf_str(&want));
         buf_done(&want);
         sha256_hex(r->body, own);
@@ -136,7 +142,8 @@ static struct error *list_one(void *arg, const struct bucket_entry *entry)
         else {
                 buf_puts(&l->out, "</Key><LastModified>");
                 put_time(&l->out, "%Y-%m-%dT%H:%M:%S.678Z", entry->modified_ms);
-                buf_printf(&l->out, "</LastModified><Size>%llu</Size></Contents>", (unsigned long long)entry->size_bytes);
+                buf_printf(&l->out, "</LastModified><Size>%llu</Size></Contents>",
+                           (unsigned long long)entry->size_bytes);
         }
         return NULL;
 }
@@ -144,8 +151,11 @@ static struct error *list_one(void *arg, const struct bucket_entry *entry)
 static void serve_list(struct s3_fake *f, struct http_request *r, const struct http_form *form)
 {
         bool v1 = !http_form_has(form, STR("list-type")), flat = !http_form_has(form, STR("delimiter"));
-        struct listing l = {.f = f, .out = BUF_INIT(64 << 20), .after = http_form_get(form, v1 ? STR("marker") : STR("continuation-token"))};
-        buf_puts(&l.out, "<?xml version=\"1.0\"?><ListBucketResult xmlns=\"http://x/\"><Name>b</Name><EncodingType>url</EncodingType>");
+        struct listing l = {.f = f,
+                            .out = BUF_INIT(64 << 20),
+                            .after = http_form_get(form, v1 ? STR("marker") : STR("continuation-token"))};
+        buf_puts(&l.out, "<?xml version=\"1.0\"?><ListBucketResult "
+                         "xmlns=\"http://x/\"><Name>b</Name><EncodingType>url</EncodingType>");
         Str prefix = http_form_get(form, STR("prefix"));
         error_free(bucket_iter(f->store, NULL, prefix, flat ? BUCKET_RECURSIVE : 0, list_one, &l));
         buf_printf(&l.out, "<IsTruncated>%s</IsTruncated>", l.is_cut ? "true" : "false");
@@ -187,19 +197,22 @@ static void serve_get(struct s3_fake *f, struct http_request *r, Str key, enum s
         etag_of(buf_str(&body), etag);
         http_set_header(r, "ETag", str_from(etag));
         set_last_modified(f, r, key);
-        Str match = http_request_header(r, STR("If-Match")), asked = http_request_header(r, STR("Range")), from_text, to_text;
+        Str match = http_request_header(r, STR("If-Match")), asked = http_request_header(r, STR("Range")), from_text,
+            to_text;
         uint64_t from = 0, to = 0;
         if (match.n && !str_eq(match, str_from(etag))) {
                 reply_error(r, 412, "PreconditionFailed", "");
         } else if (!asked.n) {
                 http_reply(r, 200, "application/octet-stream", buf_str(&body));
-        } else if (!str_cut(str_trim_prefix(asked, STR("bytes=")), '-', &from_text, &to_text) || !str_to_u64(from_text, &from) || !str_to_u64(to_text, &to) || to < from) {
+        } else if (!str_cut(str_trim_prefix(asked, STR("bytes=")), '-', &from_text, &to_text) ||
+                   !str_to_u64(from_text, &from) || !str_to_u64(to_text, &to) || to < from) {
                 wrong(f, error_new(ERROR_INVALID, "range " STR_FMT, STR_ARG(asked)));
         } else if (from >= body.n) {
                 reply_error(r, 416, "InvalidRange", "");
         } else {
                 to = MIN(to + 1, body.n);
-                snprintf(range, sizeof range, "bytes %llu-%llu/%zu", (unsigned long long)(from + (fault == FAULT_WRONG_RANGE)), (unsigned long long)to - 1, body.n);
+                snprintf(range, sizeof range, "bytes %llu-%llu/%zu",
+                         (unsigned long long)(from + (fault == FAULT_WRONG_RANGE)), (unsigned long long)to - 1, body.n);
                 http_set_header(r, "Content-Range", str_from(range));
                 http_reply(r, 206, "application/octet-stream", str_sub(buf_str(&body), from, to));
         }
@@ -219,8 +232,8 @@ static void serve_head(struct s3_fake *f, struct http_request *r, Str key)
 static int upload_find(struct s3_fake *f, const struct http_form *form, Str key)
 {
         uint64_t id;
-        if (!str_to_u64(str_trim_prefix(http_form_get(form, STR("uploadId")), STR("u&")), &id) || id >= 16 || !f->uploads[id].is_open ||
-            !str_eq(str_from(f->uploads[id].key), key))
+        if (!str_to_u64(str_trim_prefix(http_form_get(form, STR("uploadId")), STR("u&")), &id) || id >= 16 ||
+            !f->uploads[id].is_open || !str_eq(str_from(f->uploads[id].key), key))
                 return -1;
         return (int)id;
 }
@@ -242,7 +255,10 @@ static void serve_upload(struct s3_fake *f, struct http_request *r, Str key, con
                 f->uploads[id].is_open = true;
                 snprintf(f->uploads[id].key, sizeof f->uploads[id].key, STR_FMT, STR_ARG(key));
                 mutex_unlock(&f->mu);
-                http_replyf(r, 200, "application/xml", "<InitiateMultipartUploadResult><UploadId>u&amp;%d</UploadId></InitiateMultipartUploadResult>", id);
+                http_replyf(
+                        r, 200, "application/xml",
+                        "<InitiateMultipartUploadResult><UploadId>u&amp;%d</UploadId></InitiateMultipartUploadResult>",
+                        id);
                 return;
         }
         int id = upload_find(f, form, key);
@@ -252,7 +268,8 @@ static void serve_upload(struct s3_fake *f, struct http_request *r, Str key, con
                 reply_error(r, 404, "NoSuchUpload", "");
                 return;
         }
-        if (r->method == HTTP_PUT && str_to_u64(http_form_get(form, STR("partNumber")), &part) && part >= 1 && part <= 32) {
+        if (r->method == HTTP_PUT && str_to_u64(http_form_get(form, STR("partNumber")), &part) && part >= 1 &&
+            part <= 32) {
                 char etag[32];
                 struct buf *b = &f->uploads[id].parts[part - 1];
                 buf_done(b);
@@ -271,7 +288,8 @@ static void serve_upload(struct s3_fake *f, struct http_request *r, Str key, con
                 error_free(bucket_upload(f->store, NULL, key, buf_str(&all)));
                 buf_done(&all);
                 upload_clear(f, id);
-                http_reply(r, 200, "application/xml", STR("\n  <CompleteMultipartUploadResult><ETag>x</ETag></CompleteMultipartUploadResult>"));
+                http_reply(r, 200, "application/xml",
+                           STR("\n  <CompleteMultipartUploadResult><ETag>x</ETag></CompleteMultipartUploadResult>"));
         }
         mutex_unlock(&f->mu);
 }
@@ -289,7 +307,8 @@ static void serve(struct s3_fake *f, struct http_request *r, enum s3_fault fault
         if (key.n == r->path.n)
                 reply_error(r, 404, "NoSuchBucket", "");
         else if (http_form_has(&form, STR("location")))
-                http_replyf(r, 200, "application/xml", "<LocationConstraint xmlns=\"http://x/\">%s</LocationConstraint>", f->region);
+                http_replyf(r, 200, "application/xml",
+                            "<LocationConstraint xmlns=\"http://x/\">%s</LocationConstraint>", f->region);
         else if (key.n == 0)
                 serve_list(f, r, &form);
         else if (http_form_has(&form, STR("uploads")) || http_form_has(&form, STR("uploadId")))
@@ -358,7 +377,8 @@ static void handle(struct http_request *r, void *ctx)
                 http_abort(r);
                 return;
         case FAULT_GARBAGE:
-                http_reply(r, r->method == HTTP_GET ? 200 : 502, "text/html", STR("<html><body>It works!<br></body></html>"));
+                http_reply(r, r->method == HTTP_GET ? 200 : 502, "text/html",
+                           STR("<html><body>It works!<br></body></html>"));
                 return;
         case FAULT_COMPLETE_ERROR:
                 reply_error(r, 200, "InternalError", "");
@@ -382,7 +402,8 @@ void s3_fake_start(struct s3_fake *f)
 {
         *f = (struct s3_fake){.store = memory_bucket_new(), .page_max = 1000, .region = "us-east-1"};
         mutex_init(&f->mu);
-        CHECK_OK(http_server_new(&(struct http_server_opts){.name = "s3", .loops = 1, .body_bytes_max = 64 << 20}, &f->server));
+        CHECK_OK(http_server_new(&(struct http_server_opts){.name = "s3", .loops = 1, .body_bytes_max = 64 << 20},
+                                 &f->server));
         http_server_fallback(f->server, handle, f);
         CHECK_OK(http_server_listen(f->server, "127.0.0.1:0"));
         CHECK_OK(http_server_start(f->server));

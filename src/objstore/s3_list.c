@@ -49,7 +49,10 @@ bool s3_parse_iso_date(Str s, TimeMs *ret)
 
 static int hex_digit(char c)
 {
-        return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+        return c >= '0' && c <= '9'   ? c - '0'
+               : c >= 'a' && c <= 'f' ? c - 'a' + 10
+               : c >= 'A' && c <= 'F' ? c - 'A' + 10
+                                      : -1;
 }
 
 /* As in a query: + is a space. */
@@ -84,12 +87,15 @@ static struct error *leaf(struct parse *p, Str parent, const struct xml_token *t
         bool object = str_eq(parent, STR("Contents"));
         if (t->depth == 2 && str_eq(t->name, STR("IsTruncated"))) {
                 p->list.is_truncated = str_eq(str_trim(t->text), STR("true"));
-        } else if (t->depth == 2 && (str_eq(t->name, STR("NextContinuationToken")) || str_eq(t->name, STR("NextMarker")))) {
+        } else if (t->depth == 2 &&
+                   (str_eq(t->name, STR("NextContinuationToken")) || str_eq(t->name, STR("NextMarker")))) {
                 p->list.next = t->text;
                 p->has_next = true;
         } else if (t->depth == 2 && str_eq(t->name, STR("EncodingType"))) {
                 p->is_url_encoded = str_eq(str_trim(t->text), STR("url"));
-        } else if (t->depth == 3 && (object ? str_eq(t->name, STR("Key")) : str_eq(parent, STR("CommonPrefixes")) && str_eq(t->name, STR("Prefix")))) {
+        } else if (t->depth == 3 &&
+                   (object ? str_eq(t->name, STR("Key"))
+                           : str_eq(parent, STR("CommonPrefixes")) && str_eq(t->name, STR("Prefix")))) {
                 p->one.name = t->text;
                 p->one.is_dir = !object;
         } else if (t->depth == 3 && object && str_eq(t->name, STR("Size"))) {
@@ -110,7 +116,8 @@ static struct error *parse(struct parse *p, Str xml, struct arena *a)
         xml_init(&x, xml, a);
         while (!(e = xml_next(&x, &t)) && t.type != XML_END) {
                 if (t.depth == 1 && !str_eq(t.name, STR("ListBucketResult")))
-                        return error_new(ERROR_CORRUPT, "broken list: the root is %.*s", (int)MIN(t.name.n, (size_t)40), t.name.p);
+                        return error_new(ERROR_CORRUPT, "broken list: the root is %.*s", (int)MIN(t.name.n, (size_t)40),
+                                         t.name.p);
                 if (t.type == XML_OPEN && t.depth == 2)
                         p->one = (struct bucket_entry){0};
                 if (t.type != XML_CLOSE)
@@ -120,7 +127,8 @@ static struct error *parse(struct parse *p, Str xml, struct arena *a)
                         return e;
                 if (t.depth == 2 && (str_eq(t.name, STR("Contents")) || str_eq(t.name, STR("CommonPrefixes")))) {
                         if (p->v.n == ENTRIES_MAX)
-                                return error_new(ERROR_LIMIT, "a page of the list has more than %d entries", ENTRIES_MAX);
+                                return error_new(ERROR_LIMIT, "a page of the list has more than %d entries",
+                                                 ENTRIES_MAX);
                         vec_push(&p->v, p->one);
                 }
         }
@@ -139,7 +147,8 @@ static struct error *finish(struct parse *p, bool v1, Str prefix, struct arena *
                 struct bucket_entry *one = &p->v.p[i];
                 if (p->is_url_encoded && !url_decode(one->name, a, &one->name))
                         return error_new(ERROR_CORRUPT, "broken list: a name with a bad escape");
-                bool fits = one->name.n && one->name.n <= BUCKET_NAME_MAX && str_find(one->name, 0) < 0 && str_has_prefix(one->name, prefix);
+                bool fits = one->name.n && one->name.n <= BUCKET_NAME_MAX && str_find(one->name, 0) < 0 &&
+                            str_has_prefix(one->name, prefix);
                 if (!fits || (one->is_dir && (one->name.p[one->name.n - 1] != '/' || one->name.n == prefix.n)))
                         return error_new(ERROR_CORRUPT, "broken list: a name that was not asked for");
         }

@@ -24,7 +24,8 @@ static struct error *page_check(const struct s3_request *r, const struct http_re
         return s3_list_parse(buf_str(&resp->body), p->v1, p->prefix, p->arena, p->list);
 }
 
-static struct error *page_get(struct s3 *s, const struct bucket_call *c, const struct page *p, Str from, unsigned flags, struct http_response *ret)
+static struct error *page_get(struct s3 *s, const struct bucket_call *c, const struct page *p, Str from, unsigned flags,
+                              struct http_response *ret)
 {
         struct s3_request r = {.method = "GET", .answer_bytes_max = PAGE_BYTES_MAX, .check = page_check, .arg = p};
         if (!p->v1 && from.n)
@@ -41,7 +42,8 @@ static struct error *page_get(struct s3 *s, const struct bucket_call *c, const s
         return s3_send(s, c, &r, ret);
 }
 
-static struct error *s3_iter(struct bucket *b, const struct bucket_call *c, Str dir, unsigned flags, bucket_each *each, void *arg)
+static struct error *s3_iter(struct bucket *b, const struct bucket_call *c, Str dir, unsigned flags, bucket_each *each,
+                             void *arg)
 {
         struct s3 *s = CONTAINER_OF(b, struct s3, b);
         struct arena arena;
@@ -78,15 +80,16 @@ static struct error *s3_iter(struct bucket *b, const struct bucket_call *c, Str 
 /* --- reading --- */
 
 struct slice {
-        uint64_t at, n;                 /* asked for */
+        uint64_t at, n; /* asked for */
 };
 
 /* "bytes 0-9/100" */
 static bool content_range(const struct http_response *resp, uint64_t *ret_from, uint64_t *ret_to, uint64_t *ret_total)
 {
         Str v = s3_answer_header(resp, STR("Content-Range")), range, total, from, to;
-        return str_has_prefix(v, STR("bytes ")) && str_cut(str_skip(v, 6), '/', &range, &total) && str_cut(range, '-', &from, &to) &&
-               str_to_u64(str_trim(from), ret_from) && str_to_u64(str_trim(to), ret_to) && str_to_u64(str_trim(total), ret_total);
+        return str_has_prefix(v, STR("bytes ")) && str_cut(str_skip(v, 6), '/', &range, &total) &&
+               str_cut(range, '-', &from, &to) && str_to_u64(str_trim(from), ret_from) &&
+               str_to_u64(str_trim(to), ret_to) && str_to_u64(str_trim(total), ret_total);
 }
 
 static struct error *slice_check(const struct s3_request *r, const struct http_response *resp)
@@ -96,20 +99,32 @@ static struct error *slice_check(const struct s3_request *r, const struct http_r
         if (resp->status == 416)
                 return NULL;
         if (resp->status == 200)
-                return x->at == 0 && resp->body.n <= x->n ? NULL : error_new(ERROR_UNSUPPORTED, "the store does not know ranges");
+                return x->at == 0 && resp->body.n <= x->n
+                               ? NULL
+                               : error_new(ERROR_UNSUPPORTED, "the store does not know ranges");
         if (resp->status != 206 || !content_range(resp, &from, &to, &total))
-                return error_new(ERROR_CORRUPT, "answer to a range without Content-Range (HTTP status %d)", resp->status);
-        if (from != x->at || to < from || to >= total || to - from + 1 != resp->body.n || resp->body.n != MIN(x->n, total - from))
-                return error_new(ERROR_CORRUPT, "asked for %llu bytes at %llu, got %zu bytes as %llu-%llu of %llu", (unsigned long long)x->n,
-                                 (unsigned long long)x->at, resp->body.n, (unsigned long long)from, (unsigned long long)to, (unsigned long long)total);
+                return error_new(ERROR_CORRUPT, "answer to a range without Content-Range (HTTP status %d)",
+                                 resp->status);
+        if (from != x->at || to < from || to >= total || to - from + 1 != resp->body.n ||
+            resp->body.n != MIN(x->n, total - from))
+                return error_new(ERROR_CORRUPT, "asked for %llu bytes at %llu, got %zu bytes as %llu-%llu of %llu",
+                                 (unsigned long long)x->n, (unsigned long long)x->at, resp->body.n,
+                                 (unsigned long long)from, (unsigned long long)to, (unsigned long long)total);
         return NULL;
 }
 
-static struct error *slice_get(struct s3 *s, const struct bucket_call *c, Str name, const struct slice *x, Str etag, struct http_response *ret)
+static struct error *slice_get(struct s3 *s, const struct bucket_call *c, Str name, const struct slice *x, Str etag,
+                               struct http_response *ret)
 {
         char range[64];
-        snprintf(range, sizeof range, "bytes=%llu-%llu", (unsigned long long)x->at, (unsigned long long)(x->at + x->n - 1));
-        struct s3_request r = {.method = "GET", .key = name, .answer_bytes_max = (size_t)x->n, .takes_416 = true, .check = slice_check, .arg = x};
+        snprintf(range, sizeof range, "bytes=%llu-%llu", (unsigned long long)x->at,
+                 (unsigned long long)(x->at + x->n - 1));
+        struct s3_request r = {.method = "GET",
+                               .key = name,
+                               .answer_bytes_max = (size_t)x->n,
+                               .takes_416 = true,
+                               .check = slice_check,
+                               .arg = x};
         s3_header(&r, STR("Range"), str_from(range));
         if (etag.n)
                 s3_header(&r, STR("If-Match"), etag);
@@ -117,7 +132,8 @@ static struct error *slice_get(struct s3 *s, const struct bucket_call *c, Str na
         return error_is(e, ERROR_UNAVAILABLE) && etag.n ? error_wrap(e, "the object changed while it was read") : e;
 }
 
-static struct error *s3_read(struct bucket *b, const struct bucket_call *c, Str name, uint64_t at, uint64_t n, struct bucket_sink *sink)
+static struct error *s3_read(struct bucket *b, const struct bucket_call *c, Str name, uint64_t at, uint64_t n,
+                             struct bucket_sink *sink)
 {
         struct s3 *s = CONTAINER_OF(b, struct s3, b);
         struct bucket_attributes unused;
@@ -132,7 +148,8 @@ static struct error *s3_read(struct bucket *b, const struct bucket_call *c, Str 
                 if (e)
                         break;
                 uint64_t from, to, total = 0;
-                bool is_last = resp.status != 206 || !content_range(&resp, &from, &to, &total) || at + resp.body.n >= total;
+                bool is_last =
+                        resp.status != 206 || !content_range(&resp, &from, &to, &total) || at + resp.body.n >= total;
                 if (!etag.n)
                         buf_put(&etag, s3_answer_header(&resp, STR("ETag")));
                 if (resp.status != 416 && resp.body.n)
@@ -222,20 +239,24 @@ static struct error *validate(const struct s3_opts *o)
         if (!o->endpoint || !*o->endpoint)
                 return error_new(ERROR_INVALID, "no s3 endpoint in config file");
         if (!key && secret)
-                return error_new(ERROR_INVALID, "no s3 access_key specified while secret_key is present in config file; either both should be present in config or "
+                return error_new(ERROR_INVALID, "no s3 access_key specified while secret_key is present in config "
+                                                "file; either both should be present in config or "
                                                 "envvars/IAM should be used.");
         if (key && !secret)
-                return error_new(ERROR_INVALID, "no s3 secret_key specified while access_key is present in config file; either both should be present in config or "
+                return error_new(ERROR_INVALID, "no s3 secret_key specified while access_key is present in config "
+                                                "file; either both should be present in config or "
                                                 "envvars/IAM should be used.");
         if (!o->bucket || !*o->bucket)
                 return error_new(ERROR_INVALID, "no s3 bucket in config file");
         if (o->part_size_bytes && o->part_size_bytes < o->part_bytes_min)
-                return error_new(ERROR_INVALID, "s3 part_size is %llu: S3 takes no parts below %llu bytes", (unsigned long long)o->part_size_bytes,
-                                 (unsigned long long)o->part_bytes_min);
+                return error_new(ERROR_INVALID, "s3 part_size is %llu: S3 takes no parts below %llu bytes",
+                                 (unsigned long long)o->part_size_bytes, (unsigned long long)o->part_bytes_min);
         if (o->tls.cert_file && *o->tls.cert_file && !(o->tls.key_file && *o->tls.key_file))
-                return error_new(ERROR_INVALID, "client cert file \"%s\" specified without client key file", o->tls.cert_file);
+                return error_new(ERROR_INVALID, "client cert file \"%s\" specified without client key file",
+                                 o->tls.cert_file);
         if (o->tls.key_file && *o->tls.key_file && !(o->tls.cert_file && *o->tls.cert_file))
-                return error_new(ERROR_INVALID, "client key file \"%s\" specified without client cert file", o->tls.key_file);
+                return error_new(ERROR_INVALID, "client key file \"%s\" specified without client cert file",
+                                 o->tls.key_file);
         return NULL;
 }
 
@@ -255,8 +276,10 @@ static bool is_text(Str s)
 /* x-amz-meta- in front, unless the store knows the header itself. */
 static struct error *keep_metadata(struct arena *a, struct s3_opts *o)
 {
-        static const Str own[] = {STR_INIT("x-amz-"), STR_INIT("content-type"), STR_INIT("content-encoding"), STR_INIT("content-disposition"),
-                                  STR_INIT("content-language"), STR_INIT("cache-control"), STR_INIT("expires")};
+        static const Str own[] = {STR_INIT("x-amz-"),           STR_INIT("content-type"),
+                                  STR_INIT("content-encoding"), STR_INIT("content-disposition"),
+                                  STR_INIT("content-language"), STR_INIT("cache-control"),
+                                  STR_INIT("expires")};
         if (o->n_metadata + 8 > S3_HEADERS_MAX)
                 return error_new(ERROR_LIMIT, "s3 put_user_metadata has more than %d keys", S3_HEADERS_MAX - 8);
         struct http_header *h = arena_array(a, struct http_header, o->n_metadata + 1);
@@ -264,9 +287,12 @@ static struct error *keep_metadata(struct arena *a, struct s3_opts *o)
                 Str name = o->metadata[i].name;
                 bool is_own = false;
                 for (size_t k = 0; k < ARRAY_LEN(own) && !is_own; k++)
-                        is_own = k ? str_eq_nocase(name, own[k]) : name.n >= own[0].n && str_eq_nocase(str_sub(name, 0, own[0].n), own[0]);
-                if (!name.n || !is_text(name) || str_find(name, ':') >= 0 || str_find(name, ' ') >= 0 || !is_text(o->metadata[i].value))
-                        return error_new(ERROR_INVALID, "s3 put_user_metadata: \"" STR_FMT "\" cannot be a header", STR_ARG(name));
+                        is_own = k ? str_eq_nocase(name, own[k])
+                                   : name.n >= own[0].n && str_eq_nocase(str_sub(name, 0, own[0].n), own[0]);
+                if (!name.n || !is_text(name) || str_find(name, ':') >= 0 || str_find(name, ' ') >= 0 ||
+                    !is_text(o->metadata[i].value))
+                        return error_new(ERROR_INVALID, "s3 put_user_metadata: \"" STR_FMT "\" cannot be a header",
+                                         STR_ARG(name));
                 h[i].name = is_own ? arena_str(a, name) : arena_printf(a, "X-Amz-Meta-" STR_FMT, STR_ARG(name));
                 h[i].value = arena_str(a, o->metadata[i].value);
         }
@@ -310,7 +336,8 @@ struct error *s3_bucket_new(const struct s3_opts *o, struct bucket **ret)
                 e = keep_metadata(&s->arena, &mine);
         s->o = mine;
         /* S3 speaks HTTP/1.1; redirects would need another signature. */
-        s->http = (struct http_client_conf){.tls = mine.tls, .no_follow_redirects = true, .no_http2 = true, .proxy_from_environment = true};
+        s->http = (struct http_client_conf){
+                .tls = mine.tls, .no_follow_redirects = true, .no_http2 = true, .proxy_from_environment = true};
         if (!e)
                 e = s3_find_endpoint(s);
         if (!e)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* s3_request.c — one request until it is answered: signed anew for each try, sent on the bucket's loop, waited for by the caller's thread.
+/* s3_request.c — one request until it is answered: signed anew for each try, sent on the bucket's loop, waited for by
+ * the caller's thread.
  *
  *   s3_send → region known? → (slot) → try ─ good ──────────────────────→ answer
  *                                       ├─ another region → once more, at once
@@ -73,7 +74,7 @@ struct exchange {
         struct http_client_request req;
         struct mutex mu;
         struct cond changed;
-        bool done;              /* under mu, with e */
+        bool done; /* under mu, with e */
         struct error *e;
 };
 
@@ -100,7 +101,8 @@ static void exchange_cancel(void *arg)
         http_client_cancel(x->s->client, &x->call);
 }
 
-static struct error *exchange(struct s3 *s, const struct bucket_call *c, const struct http_client_request *req, struct http_response *ret)
+static struct error *exchange(struct s3 *s, const struct bucket_call *c, const struct http_client_request *req,
+                              struct http_response *ret)
 {
         struct exchange x = {.call.done = exchange_done, .s = s, .req = *req};
         mutex_init(&x.mu);
@@ -158,11 +160,11 @@ static void put_query(const struct s3_request *r, struct buf *b)
         }
 }
 
-static struct error *try_once(struct s3 *s, const struct bucket_call *c, const struct s3_request *r, const struct body_hash *hash, const char *region,
-                              struct http_response *ret)
+static struct error *try_once(struct s3 *s, const struct bucket_call *c, const struct s3_request *r,
+                              const struct body_hash *hash, const char *region, struct http_response *ret)
 {
-        struct buf host = BUF_INIT(BUF_NO_LIMIT), path = BUF_INIT(BUF_NO_LIMIT), query = BUF_INIT(BUF_NO_LIMIT), url = BUF_INIT(BUF_NO_LIMIT),
-                   authorization = BUF_INIT(BUF_NO_LIMIT);
+        struct buf host = BUF_INIT(BUF_NO_LIMIT), path = BUF_INIT(BUF_NO_LIMIT), query = BUF_INIT(BUF_NO_LIMIT),
+                   url = BUF_INIT(BUF_NO_LIMIT), authorization = BUF_INIT(BUF_NO_LIMIT);
         struct http_header h[S3_HEADERS_MAX + 8];
         size_t n = 0;
         char date[17];
@@ -179,13 +181,16 @@ static struct error *try_once(struct s3 *s, const struct bucket_call *c, const s
                 h[n++] = (struct http_header){STR("Content-MD5"), str_from(hash->md5)};
         for (size_t i = 0; i < r->n_headers; i++)
                 h[n++] = r->headers[i];
-        sigv4_sign(&(struct sigv4_key){str_from(s->key.access_key), str_from(s->key.secret_key), str_from(region)},
-                   &(struct sigv4_request){r->method, buf_str(&path), buf_str(&query), h, n, str_from(hash->sha256), now}, &authorization);
+        sigv4_sign(
+                &(struct sigv4_key){str_from(s->key.access_key), str_from(s->key.secret_key), str_from(region)},
+                &(struct sigv4_request){r->method, buf_str(&path), buf_str(&query), h, n, str_from(hash->sha256), now},
+                &authorization);
         h[n++] = (struct http_header){STR("Authorization"), buf_str(&authorization)};
         h[n++] = (struct http_header){STR("User-Agent"), STR("coeus/" COEUS_VERSION)};
         if (strcmp(r->method, "PUT") == 0 && !r->body.n)
                 h[n++] = (struct http_header){STR("Content-Length"), STR("0")}; /* libcurl leaves it out */
-        buf_printf(&url, "%s://" STR_FMT STR_FMT, s->o.insecure ? "http" : "https", STR_ARG(buf_str(&host)), STR_ARG(buf_str(&path)));
+        buf_printf(&url, "%s://" STR_FMT STR_FMT, s->o.insecure ? "http" : "https", STR_ARG(buf_str(&host)),
+                   STR_ARG(buf_str(&path)));
         if (query.n)
                 buf_printf(&url, "?" STR_FMT, STR_ARG(buf_str(&query)));
         struct http_client_request req = {
@@ -200,8 +205,8 @@ static struct error *try_once(struct s3 *s, const struct bucket_call *c, const s
         int64_t begin = time_mono_ms();
         struct error *e = exchange(s, c, &req, ret);
         if (s->o.trace)
-                log_debug("objstore", "s3 request", KV_S("method", r->method), KV_S("url", req.url), KV_I("status", e ? 0 : ret->status),
-                          KV_MS("duration", time_mono_ms() - begin), KV_E(e));
+                log_debug("objstore", "s3 request", KV_S("method", r->method), KV_S("url", req.url),
+                          KV_I("status", e ? 0 : ret->status), KV_MS("duration", time_mono_ms() - begin), KV_E(e));
         buf_done(&host);
         buf_done(&path);
         buf_done(&query);
@@ -244,8 +249,9 @@ static bool is_elsewhere(const struct http_response *resp, const struct s3_error
         snprintf(told, sizeof told, "%.*s", (int)MIN(header.n, sizeof told - 1), header.p ? header.p : "");
         if (!told[0])
                 memcpy(told, x->region, sizeof told);
-        bool is_about_it = resp->status == 301 || resp->status == 307 || (resp->status == 400 && header.n && !x->code[0]) ||
-                           strcmp(x->code, "AuthorizationHeaderMalformed") == 0 || strcmp(x->code, "InvalidRegion") == 0;
+        bool is_about_it =
+                resp->status == 301 || resp->status == 307 || (resp->status == 400 && header.n && !x->code[0]) ||
+                strcmp(x->code, "AuthorizationHeaderMalformed") == 0 || strcmp(x->code, "InvalidRegion") == 0;
         if (!is_about_it || !is_region(str_from(told)) || strcmp(told, region) == 0)
                 return false;
         memcpy(region, told, sizeof told);
@@ -256,7 +262,8 @@ static bool is_elsewhere(const struct http_response *resp, const struct s3_error
 static bool is_transient_error(const struct error *e)
 {
         bool kind = error_is(e, ERROR_IO) || error_is(e, ERROR_TIMEOUT) || error_is(e, ERROR_CORRUPT);
-        return kind && !strstr(error_str(e), "x509:") && !strstr(error_str(e), "tls:") && !strstr(error_str(e), "HTTP response to HTTPS");
+        return kind && !strstr(error_str(e), "x509:") && !strstr(error_str(e), "tls:") &&
+               !strstr(error_str(e), "HTTP response to HTTPS");
 }
 
 /* Full jitter: between nothing and the doubled time of the last one. */
@@ -282,7 +289,8 @@ static struct error *backoff(struct s3 *s, const struct bucket_call *c, int trie
 }
 
 /* NULL: good. *ret_again: the region changed. */
-static struct error *judge(const struct s3_request *r, const struct http_response *resp, char region[64], bool *ret_moved)
+static struct error *judge(const struct s3_request *r, const struct http_response *resp, char region[64],
+                           bool *ret_moved)
 {
         if (resp->status / 100 == 2 || (resp->status == 416 && r->takes_416))
                 return r->check ? r->check(r, resp) : NULL;
@@ -292,7 +300,8 @@ static struct error *judge(const struct s3_request *r, const struct http_respons
         return s3_error_of(r, resp, &x);
 }
 
-static struct error *send_in(struct s3 *s, const struct bucket_call *c, struct s3_request *r, char region[64], struct http_response *ret)
+static struct error *send_in(struct s3 *s, const struct bucket_call *c, struct s3_request *r, char region[64],
+                             struct http_response *ret)
 {
         struct body_hash hash;
         int moves = 0;
@@ -353,7 +362,8 @@ static struct error *region_ask(struct s3 *s, const struct bucket_call *c, char 
         s3_param(&r, STR("location"), STR(""));
         strcpy(region, "us-east-1");
         struct error *e = send_in(s, c, &r, region, &resp);
-        if (error_is(e, ERROR_DENIED) || error_is(e, ERROR_UNSUPPORTED)) { /* a key may not be allowed to ask: the request itself will tell */
+        if (error_is(e, ERROR_DENIED) ||
+            error_is(e, ERROR_UNSUPPORTED)) { /* a key may not be allowed to ask: the request itself will tell */
                 error_free(e);
                 return NULL;
         }

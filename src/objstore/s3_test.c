@@ -35,7 +35,8 @@ static void fixture_end(struct fixture *x)
         s3_fake_stop(&x->f);
 }
 
-#define SCRIPT(x, repeats, ...) s3_fake_script(&(x)->f, repeats, ARRAY_LEN(((enum s3_fault[]){__VA_ARGS__})), (enum s3_fault[]){__VA_ARGS__})
+#define SCRIPT(x, repeats, ...)                                                                                        \
+        s3_fake_script(&(x)->f, repeats, ARRAY_LEN(((enum s3_fault[]){__VA_ARGS__})), (enum s3_fault[]){__VA_ARGS__})
 
 TEST(s3_bucket, does_what_buckets_do)
 {
@@ -56,7 +57,8 @@ TEST(s3_bucket, does_it_with_old_listings_a_token_and_without_multipart)
         x.o.list_v1 = x.o.no_content_md5 = true;
         x.o.session_token = "to/ken==";
         x.o.connections_max = 2;
-        x.o.metadata = (struct http_header[]){{STR("X-Amz-Storage-Class"), STR("STANDARD_IA")}, {STR("owner"), STR("a  b")}};
+        x.o.metadata =
+                (struct http_header[]){{STR("X-Amz-Storage-Class"), STR("STANDARD_IA")}, {STR("owner"), STR("a  b")}};
         x.o.n_metadata = 2;
         fixture_open(&x);
         bucket_suite_run(x.b);
@@ -69,10 +71,12 @@ TEST(s3_bucket, does_it_through_faults)
         struct fixture x;
         fixture_start(&x);
         fixture_open(&x);
-        SCRIPT(&x, true, FAULT_500, FAULT_NONE, FAULT_503_SLOW_DOWN, FAULT_429_BARE, FAULT_NONE, FAULT_CUT, FAULT_TORN, FAULT_NONE, FAULT_LOST_ANSWER, FAULT_NONE);
+        SCRIPT(&x, true, FAULT_500, FAULT_NONE, FAULT_503_SLOW_DOWN, FAULT_429_BARE, FAULT_NONE, FAULT_CUT, FAULT_TORN,
+               FAULT_NONE, FAULT_LOST_ANSWER, FAULT_NONE);
         bucket_suite_run(x.b);
         bucket_suite_large(x.b, 1000000, 100000);
-        /* A lost answer to the begin of a multipart upload leaves one behind of which nobody knows: nothing to check there. */
+        /* A lost answer to the begin of a multipart upload leaves one behind of which nobody knows: nothing to check
+         * there. */
         fixture_end(&x);
 }
 
@@ -136,16 +140,21 @@ TEST(s3_bucket, gives_up_with_the_reason)
         fixture_open(&x);
         CHECK_OK(bucket_upload(x.b, NULL, STR("a/b"), STR("hello")));
 #define AT "bucket \"test-bucket\": get \"a/b\": "
-        fails_case(&x, FAULT_500, ERROR_IO, 3, AT "gave up after 3 tries: InternalError: Said & done. (HTTP status 500)");
-        fails_case(&x, FAULT_503_SLOW_DOWN, ERROR_IO, 3, AT "gave up after 3 tries: SlowDown: Said & done. (HTTP status 503)");
+        fails_case(&x, FAULT_500, ERROR_IO, 3,
+                   AT "gave up after 3 tries: InternalError: Said & done. (HTTP status 500)");
+        fails_case(&x, FAULT_503_SLOW_DOWN, ERROR_IO, 3,
+                   AT "gave up after 3 tries: SlowDown: Said & done. (HTTP status 503)");
         fails_case(&x, FAULT_429_BARE, ERROR_IO, 3, AT "gave up after 3 tries: HTTP status 429 Too Many Requests");
         snprintf(text, sizeof text, AT "gave up after 3 tries: Get \"http://%s/test-bucket/a/b\": EOF", x.endpoint);
-        fails_case(&x, FAULT_CUT, ERROR_IO, 0, text); /* libcurl tries once more itself when a kept connection ends so */
+        fails_case(&x, FAULT_CUT, ERROR_IO, 0,
+                   text); /* libcurl tries once more itself when a kept connection ends so */
         fails_case(&x, FAULT_TORN, ERROR_IO, 3, AT "gave up after 3 tries: unexpected EOF");
-        fails_case(&x, FAULT_WRONG_RANGE, ERROR_CORRUPT, 3, AT "gave up after 3 tries: asked for 100000 bytes at 0, got 5 bytes as 1-4 of 5");
+        fails_case(&x, FAULT_WRONG_RANGE, ERROR_CORRUPT, 3,
+                   AT "gave up after 3 tries: asked for 100000 bytes at 0, got 5 bytes as 1-4 of 5");
         fails_case(&x, FAULT_DENIED, ERROR_DENIED, 1, AT "AccessDenied: Said & done. (HTTP status 403)");
         fails_case(&x, FAULT_REDIRECT, ERROR_INVALID, 1,
-                   AT "redirected to \"http://127.0.0.1:1/elsewhere\", which is not followed: endpoint or region is wrong (HTTP status 307)");
+                   AT "redirected to \"http://127.0.0.1:1/elsewhere\", which is not followed: endpoint or region is "
+                      "wrong (HTTP status 307)");
         fixture_end(&x);
 }
 
@@ -156,7 +165,8 @@ TEST(s3_bucket, says_that_a_list_is_garbage)
         x.o.max_tries = 2;
         fixture_open(&x);
         SCRIPT(&x, true, FAULT_GARBAGE);
-        CHECK_ERROR(bucket_iter(x.b, NULL, STR("a"), 0, append_name, NULL), "bucket \"test-bucket\": list \"a\": gave up after 2 tries: broken list: the root is html");
+        CHECK_ERROR(bucket_iter(x.b, NULL, STR("a"), 0, append_name, NULL),
+                    "bucket \"test-bucket\": list \"a\": gave up after 2 tries: broken list: the root is html");
         fixture_end(&x);
 }
 
@@ -282,7 +292,8 @@ TEST(s3_bucket, never_mixes_two_versions_of_an_object)
         CHECK_OK(bucket_upload(x.b, NULL, STR("a"), STR("0123456789")));
         struct replacing_sink r = {.s.write = replace_it, .b = x.b};
         CHECK_ERROR(bucket_read(x.b, NULL, STR("a"), 0, BUCKET_TO_END, &r.s),
-                    "bucket \"test-bucket\": get \"a\": the object changed while it was read: PreconditionFailed: Said & done. (HTTP status 412)");
+                    "bucket \"test-bucket\": get \"a\": the object changed while it was read: PreconditionFailed: Said "
+                    "& done. (HTTP status 412)");
         fixture_end(&x);
 }
 
@@ -301,7 +312,8 @@ TEST(s3_bucket, aborts_a_multipart_upload_that_fails)
         error_free(e);
         CHECK_I64(s3_fake_open_uploads(&x.f), 0);
         SCRIPT(&x, false, FAULT_NONE, FAULT_NONE, FAULT_NONE, FAULT_NONE, FAULT_NONE, FAULT_COMPLETE_ERROR);
-        CHECK_ERROR(bucket_upload(x.b, NULL, STR("a"), body), "bucket \"test-bucket\": upload \"a\": complete the multipart upload: InternalError: Said & done.");
+        CHECK_ERROR(bucket_upload(x.b, NULL, STR("a"), body),
+                    "bucket \"test-bucket\": upload \"a\": complete the multipart upload: InternalError: Said & done.");
         CHECK_I64(s3_fake_open_uploads(&x.f), 0);
         bool is = true;
         CHECK_OK(bucket_exists(x.b, NULL, STR("a"), &is));
@@ -340,9 +352,11 @@ TEST(s3_bucket_new, refuses_options_that_do_not_fit)
         o = good, o.bucket = NULL;
         opts_case(o, "no s3 bucket in config file");
         o = good, o.secret_key = "";
-        opts_case(o, "no s3 secret_key specified while access_key is present in config file; either both should be present in config or envvars/IAM should be used.");
+        opts_case(o, "no s3 secret_key specified while access_key is present in config file; either both should be "
+                     "present in config or envvars/IAM should be used.");
         o = good, o.access_key = NULL;
-        opts_case(o, "no s3 access_key specified while secret_key is present in config file; either both should be present in config or envvars/IAM should be used.");
+        opts_case(o, "no s3 access_key specified while secret_key is present in config file; either both should be "
+                     "present in config or envvars/IAM should be used.");
         o = good, o.endpoint = "http://e/";
         opts_case(o, "initialize s3 client: Endpoint: http://e/ does not follow ip address or domain name standards.");
         o = good, o.part_size_bytes = 1000;

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* s3_upload.c — uploads: one PUT, or parts.
  *
- * Bytes in memory (mapped files) of more than a part go by WORKERS threads; a stream is read into one buffer of a part and goes part by part, so that
- * its length need not be known. What fails is aborted, so that no parts stay behind and cost money; the object appears by the last request only. */
+ * Bytes in memory (mapped files) of more than a part go by WORKERS threads; a stream is read into one buffer of a part
+ * and goes part by part, so that its length need not be known. What fails is aborted, so that no parts stay behind and
+ * cost money; the object appears by the last request only. */
 #include <stdio.h>
 
 #include "base/thread.h"
@@ -42,11 +43,11 @@ struct upload {
         Str name;
         char id[1100];
         uint64_t size_bytes;
-        VEC(char *) etags;              /* of the parts, in order; owned */
+        VEC(char *) etags; /* of the parts, in order; owned */
         /* of uploads by several threads */
         Str memory;
         size_t part_bytes;
-        struct mutex mu;                /* guards what follows */
+        struct mutex mu; /* guards what follows */
         size_t next;
         struct error *e;
 };
@@ -57,7 +58,8 @@ static struct error *id_check(const struct s3_request *r, const struct http_resp
         struct arena a;
         Str id;
         arena_init(&a, 1 << 20);
-        struct error *e = xml_child(buf_str(&resp->body), &a, STR("InitiateMultipartUploadResult"), STR("UploadId"), &id);
+        struct error *e =
+                xml_child(buf_str(&resp->body), &a, STR("InitiateMultipartUploadResult"), STR("UploadId"), &id);
         if (!e && (id.n == 0 || id.n >= sizeof u->id || str_find(id, 0) >= 0))
                 e = error_new(ERROR_CORRUPT, "answer without UploadId");
         if (!e)
@@ -110,7 +112,8 @@ static struct error *complete_check(const struct s3_request *r, const struct htt
         struct s3_error x;
         s3_error_parse(buf_str(&resp->body), &x);
         if (x.code[0])
-                return error_new(s3_status_is_transient(200, x.code) ? ERROR_IO : ERROR_INVALID, "%s: %s", x.code, x.message);
+                return error_new(s3_status_is_transient(200, x.code) ? ERROR_IO : ERROR_INVALID, "%s: %s", x.code,
+                                 x.message);
         (void)r;
         arena_init(&a, 1 << 20);
         struct error *e = xml_child(buf_str(&resp->body), &a, STR("CompleteMultipartUploadResult"), STR("ETag"), &etag);
@@ -148,8 +151,8 @@ static struct error *parts_complete(struct upload *u)
                 http_response_done(&resp);
                 return NULL;
         }
-        /* A try whose answer was lost may have done it; the next one (also one that libcurl makes by itself, when a kept connection turns out to be dead)
-         * is told that there is no such upload. */
+        /* A try whose answer was lost may have done it; the next one (also one that libcurl makes by itself, when a
+         * kept connection turns out to be dead) is told that there is no such upload. */
         struct bucket_attributes a;
         if (strstr(error_str(e), "NoSuchUpload")) {
                 struct error *asked = s3_attributes(&u->s->b, u->c, u->name, &a);
@@ -173,7 +176,8 @@ static void parts_abort(struct upload *u)
         struct error *e = s3_send(u->s, &own, &r, &resp);
         if (!e)
                 http_response_done(&resp);
-        error_ignore(e, "the upload failed for a reason that is told; a lifecycle rule of the bucket removes the parts");
+        error_ignore(e,
+                     "the upload failed for a reason that is told; a lifecycle rule of the bucket removes the parts");
 }
 
 static struct error *parts_end(struct upload *u, struct error *take_e)
@@ -202,7 +206,8 @@ static void upload_worker(void *arg)
                         return;
                 size_t from = i * u->part_bytes;
                 char *etag = NULL;
-                struct error *e = part_put(u, u->c, i, str_sub(u->memory, from, MIN(from + u->part_bytes, u->memory.n)), &etag);
+                struct error *e =
+                        part_put(u, u->c, i, str_sub(u->memory, from, MIN(from + u->part_bytes, u->memory.n)), &etag);
                 mutex_lock(&u->mu);
                 u->etags.p[i] = etag;
                 if (u->e)
@@ -278,7 +283,8 @@ static struct error *upload_stream(struct s3 *s, const struct bucket_call *c, St
         }
         while (n && !e) {
                 char *etag = NULL;
-                e = u.etags.n == PARTS_MAX ? error_new(ERROR_LIMIT, "more than %d parts of %zu bytes", PARTS_MAX, part) : part_put(&u, c, u.etags.n, (Str){p, n}, &etag);
+                e = u.etags.n == PARTS_MAX ? error_new(ERROR_LIMIT, "more than %d parts of %zu bytes", PARTS_MAX, part)
+                                           : part_put(&u, c, u.etags.n, (Str){p, n}, &etag);
                 if (e)
                         break;
                 vec_push(&u.etags, etag);

@@ -124,7 +124,8 @@ void sigv4_sign(const struct sigv4_key *k, const struct sigv4_request *r, struct
         sigv4_date(r->at_ms, date);
         Str day = {date, 8};
         buf_clear(&b);
-        buf_printf(&b, "AWS4-HMAC-SHA256\n%s\n%.8s/" STR_FMT "/s3/aws4_request\n%s", date, date, STR_ARG(k->region), hash);
+        buf_printf(&b, "AWS4-HMAC-SHA256\n%s\n%.8s/" STR_FMT "/s3/aws4_request\n%s", date, date, STR_ARG(k->region),
+                   hash);
         struct buf secret = BUF_INIT(BUF_NO_LIMIT);
         uint8_t key[32];
         buf_puts(&secret, "AWS4");
@@ -135,7 +136,9 @@ void sigv4_sign(const struct sigv4_key *k, const struct sigv4_request *r, struct
         hmac(key, sizeof key, STR("aws4_request"), key);
         hmac(key, sizeof key, buf_str(&b), key);
         put_hex(key, sizeof key, signature);
-        buf_printf(ret, "AWS4-HMAC-SHA256 Credential=" STR_FMT "/%.8s/" STR_FMT "/s3/aws4_request, SignedHeaders=" STR_FMT ", Signature=%s",
+        buf_printf(ret,
+                   "AWS4-HMAC-SHA256 Credential=" STR_FMT "/%.8s/" STR_FMT "/s3/aws4_request, SignedHeaders=" STR_FMT
+                   ", Signature=%s",
                    STR_ARG(k->access_key), date, STR_ARG(k->region), STR_ARG(buf_str(&names)), signature);
         OPENSSL_cleanse(secret.p, secret.n);
         buf_done(&secret);

@@ -51,8 +51,8 @@ static void error_case(struct bucket *b, const char *name, enum error_kind kind,
 {
         CHECK_MSG(take_e, "%s: no error", name);
         CHECK_MSG(error_is(take_e, kind), "kind %d: %s", error_get_kind(take_e), error_str(take_e));
-        CHECK_MSG(strstr(error_str(take_e), bucket_name(b)) && strstr(error_str(take_e), name), "names not both %s and %s: %s",
-                  bucket_name(b), name, error_str(take_e));
+        CHECK_MSG(strstr(error_str(take_e), bucket_name(b)) && strstr(error_str(take_e), name),
+                  "names not both %s and %s: %s", bucket_name(b), name, error_str(take_e));
         error_free(take_e);
 }
 
@@ -165,7 +165,8 @@ static void callers(struct bucket *b)
         struct failing_source f = {.s.read = fail_later, .n = 3};
         error_case(b, "a/broken", ERROR_CORRUPT, bucket_upload_stream(b, NULL, STR("a/broken"), &f.s));
         exists_case(b, "a/broken", false);
-        CHECK_ERROR(bucket_read(b, NULL, STR("a/meta.json"), 0, BUCKET_TO_END, &(struct bucket_sink){fail_sink}), "sink is full");
+        CHECK_ERROR(bucket_read(b, NULL, STR("a/meta.json"), 0, BUCKET_TO_END, &(struct bucket_sink){fail_sink}),
+                    "sink is full");
         char path[4096];
         snprintf(path, sizeof path, "%s/download", test_dir());
         CHECK_OK(bucket_download(b, NULL, STR("a/meta.json"), path));
@@ -183,8 +184,10 @@ static void callers(struct bucket *b)
 /* Names that need escaping somewhere on the way. */
 static void names(struct bucket *b)
 {
-        static const char *const odd[] = {"odd/a b",   "odd/a+b",    "odd/a%20b",   "odd/a&b=c", "odd/\xc3\xa4\xe2\x82\xac", "odd/a'b\"c", "odd/a?b#c",
-                                          "odd/a;b,c", "odd/a<b>&d", "odd/a\\b|c^", "odd/~a$@!*()", "odd/a:b[1]{2}`"};
+        static const char *const odd[] = {
+                "odd/a b",      "odd/a+b",       "odd/a%20b", "odd/a&b=c",  "odd/\xc3\xa4\xe2\x82\xac",
+                "odd/a'b\"c",   "odd/a?b#c",     "odd/a;b,c", "odd/a<b>&d", "odd/a\\b|c^",
+                "odd/~a$@!*()", "odd/a:b[1]{2}`"};
         for (size_t i = 0; i < ARRAY_LEN(odd); i++) {
                 CHECK_OK(bucket_upload(b, NULL, str_from(odd[i]), str_from(odd[i])));
                 get_case(b, odd[i], 0, BUCKET_TO_END, odd[i]);

@@ -32,7 +32,11 @@ static uint32_t entity(Str name)
         static const struct {
                 Str name;
                 char c;
-        } known[] = {{STR_INIT("amp"), '&'}, {STR_INIT("lt"), '<'}, {STR_INIT("gt"), '>'}, {STR_INIT("quot"), '"'}, {STR_INIT("apos"), '\''}};
+        } known[] = {{STR_INIT("amp"), '&'},
+                     {STR_INIT("lt"), '<'},
+                     {STR_INIT("gt"), '>'},
+                     {STR_INIT("quot"), '"'},
+                     {STR_INIT("apos"), '\''}};
         for (size_t i = 0; i < ARRAY_LEN(known); i++)
                 if (str_eq(name, known[i].name))
                         return (uint32_t)known[i].c;
@@ -42,7 +46,7 @@ static uint32_t entity(Str name)
         uint32_t v = 0;
         for (size_t i = hex ? 2 : 1; i < name.n; i++) {
                 char c = name.p[i];
-                uint32_t d = c >= '0' && c <= '9' ? (uint32_t)(c - '0')
+                uint32_t d = c >= '0' && c <= '9'          ? (uint32_t)(c - '0')
                              : hex && c >= 'a' && c <= 'f' ? (uint32_t)(c - 'a' + 10)
                              : hex && c >= 'A' && c <= 'F' ? (uint32_t)(c - 'A' + 10)
                                                            : 99;
@@ -94,7 +98,8 @@ static bool skip_past(struct xml *x, Str end)
 
 static bool is_name_char(char c)
 {
-        return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '_' || c == '.' || c == ':' || (c & 0x80);
+        return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '_' ||
+               c == '.' || c == ':' || (c & 0x80);
 }
 
 static Str take_name(struct xml *x)
@@ -141,7 +146,8 @@ static struct error *open_tag(struct xml *x, struct xml_token *ret)
 static struct error *close_tag(struct xml *x, Str text, struct xml_token *ret)
 {
         Str name = take_name(x);
-        while (x->rest.n && (x->rest.p[0] == ' ' || x->rest.p[0] == '\n' || x->rest.p[0] == '\t' || x->rest.p[0] == '\r'))
+        while (x->rest.n &&
+               (x->rest.p[0] == ' ' || x->rest.p[0] == '\n' || x->rest.p[0] == '\t' || x->rest.p[0] == '\r'))
                 x->rest = str_skip(x->rest, 1);
         if (!x->rest.n || x->rest.p[0] != '>')
                 return broken(x, "a closing tag without >");
@@ -233,7 +239,8 @@ struct error *xml_child(Str text, struct arena *a, Str root, Str child, Str *ret
         xml_init(&x, text, a);
         while (!(e = xml_next(&x, &t)) && t.type != XML_END) {
                 if (t.depth == 1 && !str_eq(t.name, root))
-                        return error_new(ERROR_CORRUPT, "broken XML: the root is %.*s, not " STR_FMT, (int)MIN(t.name.n, (size_t)40), t.name.p, STR_ARG(root));
+                        return error_new(ERROR_CORRUPT, "broken XML: the root is %.*s, not " STR_FMT,
+                                         (int)MIN(t.name.n, (size_t)40), t.name.p, STR_ARG(root));
                 if (t.depth == 2 && t.type == XML_CLOSE && str_eq(t.name, child) && !is_found) {
                         found = t.text;
                         is_found = true;

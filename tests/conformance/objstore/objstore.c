@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* objstore.c — the suite of src/objstore over the bucket that the file $COEUS_OBJSTORE_CONFIG describes (as Thanos' --objstore.config-file has it).
- * tests/interop/test_s3.py runs it against a real S3 server. $COEUS_OBJSTORE_EXPECT: instead, a listing must fail and its error must have that text. */
+/* objstore.c — the suite of src/objstore over the bucket that the file $COEUS_OBJSTORE_CONFIG describes (as Thanos'
+ * --objstore.config-file has it). tests/interop/test_s3.py runs it against a real S3 server. $COEUS_OBJSTORE_EXPECT:
+ * instead, a listing must fail and its error must have that text. */
 #include <stdlib.h>
 
 #include "base/file.h"
