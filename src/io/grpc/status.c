@@ -78,6 +78,8 @@ int grpc_code_of_error(const struct error *e)
                 return GRPC_RESOURCE_EXHAUSTED;
         case ERROR_UNAVAILABLE:
                 return GRPC_UNAVAILABLE;
+        case ERROR_DENIED:
+                return GRPC_PERMISSION_DENIED;
         case ERROR_UNSUPPORTED:
                 return GRPC_UNIMPLEMENTED;
         case ERROR_IO:
