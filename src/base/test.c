@@ -4,8 +4,11 @@
 #include <fnmatch.h>
 #include <inttypes.h>
 #include <math.h>
+#include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
@@ -16,9 +19,66 @@ static VEC(struct CMUnitTest) tests;
 static char skip_reason[512];
 static PathVec dirs;
 
+/* --- the watchdog: a run ends with the name of the test that hangs --- */
+
+enum {
+        HANG_S = 120, /* a test this old that computes nothing hangs */
+        IDLE_S = 30,  /* nothing: not one second of CPU in so long; a slow sanitizer on a busy machine gets more */
+        LONG_S = 400, /* whatever it does */
+};
+static const char *_Atomic running;
+static _Atomic int64_t running_since_s;
+
+static int64_t seconds(clockid_t clock)
+{
+        struct timespec ts;
+        clock_gettime(clock, &ts);
+        return ts.tv_sec;
+}
+
+static void *watch(void *arg)
+{
+        const int64_t hang_s = *(const int64_t *)arg, idle_s = MIN((int64_t)IDLE_S, hang_s);
+        int64_t cpu_s = 0, moved_s = seconds(CLOCK_MONOTONIC);
+        for (;;) {
+                sleep(1);
+                int64_t now = seconds(CLOCK_MONOTONIC), cpu = seconds(CLOCK_PROCESS_CPUTIME_ID);
+                if (cpu != cpu_s)
+                        moved_s = now;
+                cpu_s = cpu;
+                const char *name = running;
+                int64_t age = now - running_since_s;
+                if (!name || age < hang_s || (now - moved_s < idle_s && age < LONG_S))
+                        continue;
+                dprintf(STDOUT_FILENO, "\nFAIL %s: has not ended after %lld s\n", name, (long long)age);
+                abort();
+        }
+        return NULL;
+}
+
+/* COEUS_TEST_HANG_S: other seconds than HANG_S; 0 for a debugger. */
+static void watch_start(void)
+{
+        static int64_t hang_s = HANG_S;
+        const char *text = getenv("COEUS_TEST_HANG_S");
+        pthread_t t;
+        if (text && !str_to_i64(str_from(text), &hang_s))
+                bug("COEUS_TEST_HANG_S=%s is no number", text);
+        if (hang_s > 0 && pthread_create(&t, NULL, watch, &hang_s) == 0)
+                pthread_detach(t);
+}
+
+static int begin_test(void **state)
+{
+        running_since_s = seconds(CLOCK_MONOTONIC);
+        running = *state;
+        return 0;
+}
+
 void test_register(const char *name, void (*fn)(void **state))
 {
-        vec_push(&tests, (struct CMUnitTest){.name = name, .test_func = fn});
+        vec_push(&tests, (struct CMUnitTest){.name = name, .test_func = fn, .setup_func = begin_test,
+                                             .initial_state = (void *)name});
 }
 
 void check_fail_at(const char *file, int line, const char *fmt, ...)
@@ -124,7 +184,9 @@ int main(int argc, char **argv)
         setvbuf(stdout, NULL, _IOLBF, 0);
         if (argc > 1)           /* a pattern: ./test_base 'str*' */
                 cmocka_set_test_filter(argv[1]);
+        watch_start();
         int rc = tests.n ? _cmocka_run_group_tests("tests", tests.p, tests.n, NULL, NULL) : 0;
+        running = NULL;
         for (size_t i = 0; i < dirs.n; i++)
                 error_ignore(dir_remove_all(dirs.p[i]), "scratch of a test that is over");
         path_vec_done(&dirs);

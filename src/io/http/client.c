@@ -31,6 +31,10 @@ enum {
         IDLE_SECONDS_MAX = 300,      /* as upstream's IdleConnTimeout */
         RESPONSE_HEAD_BYTES_MAX = 1 << 20,
         BODY_BYTES_DEFAULT = 64 << 20,
+        /* libcurl 7.88.1 never sees the end of an HTTP/2 stream whose last DATA frame overflows this buffer at the end
+         * of what it read. It reads 32 KiB from a connection at once: a larger buffer, and no second stream whose
+         * bytes could pile up meanwhile, leave nothing to overflow. */
+        READ_BYTES = 64 << 10,
         STALLED_BYTES_PER_SECOND = 16,
 };
 
@@ -424,6 +428,8 @@ static struct shard *shard_for(struct http_client *c, const struct client_url *u
         curl_multi_setopt(s->multi, CURLMOPT_SOCKETDATA, s);
         curl_multi_setopt(s->multi, CURLMOPT_TIMERFUNCTION, on_timer);
         curl_multi_setopt(s->multi, CURLMOPT_TIMERDATA, s);
+        /* One stream on a connection: see READ_BYTES. */
+        curl_multi_setopt(s->multi, CURLMOPT_PIPELINING, (long)CURLPIPE_NOTHING);
         curl_multi_setopt(s->multi, CURLMOPT_MAXCONNECTS, (long)IDLE_CONNECTIONS_MAX);
         return s;
 }
@@ -547,7 +553,7 @@ static void start(struct op *o)
         curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
         curl_easy_setopt(easy, CURLOPT_DNS_CACHE_TIMEOUT, 0L);
         curl_easy_setopt(easy, CURLOPT_MAXAGE_CONN, (long)IDLE_SECONDS_MAX);
-        curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, 65536L);
+        curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, (long)READ_BYTES);
         curl_easy_setopt(easy, CURLOPT_PATH_AS_IS, 1L);
         curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, 30000L); /* as Go's default dialer */
         curl_easy_setopt(easy, CURLOPT_HTTPHEADER, o->headers);

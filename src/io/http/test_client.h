@@ -6,6 +6,7 @@
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -26,6 +27,8 @@ static inline void test_client_open(struct test_client *c, int port)
         *c = (struct test_client){.fd = socket(AF_INET, SOCK_STREAM, 0)};
         struct sockaddr_in sa = {
                 .sin_family = AF_INET, .sin_port = htons((uint16_t)port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+        int one = 1; /* else each WINDOW_UPDATE waits for a late ACK */
+        setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
         buf_init(&c->in, 512 << 20);
         CHECK_MSG(connect(c->fd, (struct sockaddr *)&sa, sizeof sa) == 0, "connect: %m");
 }
