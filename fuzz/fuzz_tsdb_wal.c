@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A segment of the log in memory: framing, decompression, every record decoder. */
 #include "tsdb/wal/reader.h"
-#include "tsdb/wal/record.h"
+#include "tsdb/wal/record_histogram.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -22,6 +22,14 @@ static void decode(Str rec)
         error_free(record_tombstones(rec, &tombstones));
         error_free(record_exemplars_decode(rec, &exemplars));
         error_free(record_metadata(rec, &metadata));
+        struct arena arena;
+        RecordHistogramVec histograms = VEC_INIT;
+        arena_init(&arena, 64 << 20);
+        error_free(record_histograms(rec, &arena, &histograms));
+        for (size_t i = 0; i < histograms.n; i++)
+                error_free(histogram_sample_check(histograms.p[i].h));
+        vec_done(&histograms);
+        arena_done(&arena);
         record_series_iter_done(&it);
         vec_done(&samples);
         vec_done(&tombstones);

@@ -126,6 +126,85 @@ TEST(db, turns_the_head_into_blocks_and_merges_them)
         CHECK_OK(db_close(db));
 }
 
+/* Minutes from … to of an integer and a float histogram whose buckets come and go; counts are the minute's number. */
+static void append_histograms(struct db *db, int64_t from, int64_t to)
+{
+        static const struct span narrow[] = {{0, 2}}, wide[] = {{0, 2}, {3, 1}};
+        SeriesRef refs[2] = {0};
+        for (int64_t k = from; k < to; k++) {
+                struct appender *a;
+                bool is_wide = k % 7 != 0;
+                int64_t deltas[3] = {k, -k, 0};
+                double counts[3] = {(double)k, 0, 0};
+                struct int_histogram i = {.schema = 1, .count = (uint64_t)k, .sum = 1};
+                struct histogram f = {.schema = 2, .count = (double)k, .sum = 1, .reset = COUNTER_RESET_GAUGE};
+                i.pos = (struct int_buckets){is_wide ? wide : narrow, deltas, is_wide ? 2 : 1, is_wide ? 3 : 2};
+                f.neg = (struct buckets){is_wide ? wide : narrow, counts, is_wide ? 2 : 1, is_wide ? 3 : 2};
+                CHECK_OK(storage_appender(db_storage(db), &a));
+                CHECK_OK(appender_append_histogram(a, refs[0], (Labels){(Label[]){{STR("__name__"), STR("i")}}, 1},
+                                                   k * 60000, (struct histogram_sample){.i = &i}, &refs[0]));
+                CHECK_OK(appender_append_histogram(a, refs[1], (Labels){(Label[]){{STR("__name__"), STR("f")}}, 1},
+                                                   k * 60000, (struct histogram_sample){.f = &f}, &refs[1]));
+                CHECK_OK(appender_commit(a));
+        }
+}
+
+static uint64_t count_histograms(struct db *db)
+{
+        struct arena arena;
+        struct querier *q;
+        struct series_set *set;
+        uint64_t n = 0;
+        arena_init(&arena, SIZE_MAX);
+        CHECK_OK(storage_querier(db_storage(db), TIME_MS_MIN, TIME_MS_MAX, &arena, &q));
+        CHECK_OK(querier_select(q, &(struct select_hints){.start_ms = TIME_MS_MIN, .end_ms = TIME_MS_MAX}, NULL, 0,
+                                &set));
+        for (;;) {
+                struct series s;
+                struct mixed m;
+                bool more;
+                CHECK_OK(series_set_next(set, &s, &more));
+                if (!more)
+                        break;
+                CHECK_OK(series_decode_mixed(&s, TIME_MS_MIN, TIME_MS_MAX, &arena, &m));
+                bool is_gauge = str_eq(labels_get(s.labels, STR("__name__")), STR("f"));
+                for (size_t i = 0; i < m.n; i++) {
+                        const struct histogram *h = m.h[i];
+                        CHECK_F64(h->count, (double)(m.t[i] / 60000));
+                        CHECK_F64(is_gauge ? h->neg.counts[0] : h->pos.counts[0], h->count);
+                        CHECK((h->reset == COUNTER_RESET_GAUGE) == is_gauge);
+                        CHECK_OK(histogram_check(h));
+                }
+                n += m.n;
+        }
+        querier_close(q);
+        arena_done(&arena);
+        return n;
+}
+
+TEST(db, histograms_live_through_blocks_merging_and_deletion)
+{
+        const char *dir = test_dir();
+        struct db_opts o = test_opts(dir);
+        struct db *db = open_db(&o);
+        append_histograms(db, 0, 26 * 60);
+        CHECK_U64(count_histograms(db), 2 * 26 * 60);
+        CHECK_OK(db_compact(db));
+        check_blocks(db, "0-18/3 18-20/1 20-22/1 22-24/1 ");
+        CHECK_U64(count_histograms(db), 2 * 26 * 60);
+        struct matcher *m;
+        CHECK_OK(matcher_new(MATCH_RE, STR("__name__"), STR("i|f"), &m));
+        CHECK_OK(db_delete(db, 100 * 60000, 199 * 60000, (const struct matcher *const *)&m, 1));
+        CHECK_U64(count_histograms(db), 2 * (26 * 60 - 100));
+        CHECK_OK(db_clean_tombstones(db));
+        CHECK_U64(count_histograms(db), 2 * (26 * 60 - 100));
+        matcher_free(m);
+        CHECK_OK(db_close(db));
+        db = open_db(&o);
+        CHECK_U64(count_histograms(db), 2 * (26 * 60 - 100));
+        CHECK_OK(db_close(db));
+}
+
 TEST(db, drops_what_retention_says)
 {
         const char *dir = test_dir();
