@@ -259,7 +259,7 @@ static void open_thread(void *arg)
         struct server *s = arg;
         struct error *e = storage_open(s);
         if (e) {
-                if (!s->cancel_open)
+                if (!__atomic_load_n(&s->cancel_open, __ATOMIC_SEQ_CST))
                         log_error("", "Fatal error", KV_E(e));
                 error_free(e);
                 group_fail(&s->group, 1);

@@ -23,6 +23,7 @@ static const struct {
 struct route {
         struct web *w;
         api_handler *fn;
+        unsigned flags;
 };
 
 static void dispatch(struct http_request *r, void *ctx)
@@ -31,6 +32,10 @@ static void dispatch(struct http_request *r, void *ctx)
         struct api a = {.w = route->w, .r = r, .out = BUF_INIT(ANSWER_PIECE_MAX_BYTES)};
         web_cors(route->w, r);
         struct error *e = http_request_form(r, &a.form);
+        if (e && route->flags & API_LENIENT_FORM) {
+                error_ignore(e, "what could be read of the form is used");
+                e = NULL;
+        }
         if (e)
                 api_fail_error(&a, API_BAD_DATA, e, "error parsing form values: ");
         else
@@ -52,8 +57,8 @@ void api_handle(struct web *w, const char *path, unsigned methods, unsigned flag
         snprintf(full, sizeof full, "/api/v1/%s", path);
         char *routed = web_path(w, full);
         struct route *route = arena_new(&w->arena, struct route);
-        *route = (struct route){w, h};
-        http_server_handle(w->server, routed, methods, flags, dispatch, route);
+        *route = (struct route){w, h, flags};
+        http_server_handle(w->server, routed, methods, 0, dispatch, route);
         http_server_handle(w->server, routed, HTTP_OPTIONS, HTTP_INLINE, preflight, route);
         free(routed);
 }
@@ -199,10 +204,15 @@ static struct error *cannot_parse(Str s, const char *what, const char *more)
 
 struct error *time_param_parse(Str s, TimeMs *ret)
 {
+        /* The ends of time as upstream prints them; no other year has more than four digits. */
+        if (str_eq(s, STR("-292273086-05-16T16:47:06Z")) || str_eq(s, STR("292277025-08-18T07:12:54.999999999Z"))) {
+                *ret = s.p[0] == '-' ? -INT64_C(9223309901257974000) : INT64_C(9223309901257974999);
+                return NULL;
+        }
         return time_parse(s, ret) ? NULL : cannot_parse(s, "timestamp", "");
 }
 
-struct error *seconds_parse(Str s, int64_t *ret_ms)
+struct error *seconds_parse_ns(Str s, int64_t *ret_ns)
 {
         double v;
         bool range;
@@ -210,14 +220,24 @@ struct error *seconds_parse(Str s, int64_t *ret_ms)
                 double ns = v * 1e9;
                 if (ns > 9223372036854775807.0 || ns < -9223372036854775808.0)
                         return cannot_parse(s, "duration", ". It overflows int64");
-                *ret_ms = isnan(ns) ? INT64_MIN / 1000000 : (int64_t)ns / 1000000;
+                *ret_ns = isnan(ns) ? INT64_MIN : ns >= 0x1p63 ? INT64_MAX : (int64_t)ns;
                 return NULL;
         }
-        struct error *e = duration_parse(s, ret_ms);
-        if (!e)
+        int64_t ms;
+        struct error *e = duration_parse(s, &ms);
+        if (!e && !__builtin_mul_overflow(ms, (int64_t)1000000, ret_ns))
                 return NULL;
         error_free(e);
         return cannot_parse(s, "duration", "");
+}
+
+struct error *seconds_parse(Str s, int64_t *ret_ms)
+{
+        int64_t ns;
+        struct error *e = seconds_parse_ns(s, &ns);
+        if (!e)
+                *ret_ms = ns / 1000000;
+        return e;
 }
 
 bool api_time(struct api *a, const char *name, TimeMs fallback, TimeMs *ret)
@@ -236,10 +256,13 @@ bool api_limit(struct api *a, size_t *ret)
         Str s = api_param(a, "limit");
         int64_t v = 0;
         struct error *e = NULL;
-        if (s.n && !str_to_i64(str_has_prefix(s, STR("+")) ? str_skip(s, 1) : s, &v)) {
+        if (s.n && !str_to_i64(s, &v)) {
+                bool digits = s.n > (size_t)(s.p[0] == '+' || s.p[0] == '-');
+                for (size_t i = s.p[0] == '+' || s.p[0] == '-'; i < s.n; i++)
+                        digits = digits && s.p[i] >= '0' && s.p[i] <= '9';
                 struct buf b = BUF_INIT(1 << 20);
                 buf_put_go_quoted(&b, s);
-                e = error_new(ERROR_INVALID, "strconv.Atoi: parsing %s: invalid syntax", buf_cstr(&b));
+                e = error_new(ERROR_INVALID, "strconv.Atoi: parsing %s: %s", buf_cstr(&b), digits ? "value out of range" : "invalid syntax");
                 buf_done(&b);
         } else if (v < 0) {
                 e = error_new(ERROR_INVALID, "limit must be non-negative");
@@ -252,7 +275,7 @@ bool api_limit(struct api *a, size_t *ret)
         return true;
 }
 
-struct error *matcher_sets_parse(const struct http_form *f, struct arena *a, MatcherSets *ret)
+struct error *matcher_sets_parse(const struct http_form *f, bool selective, struct arena *a, MatcherSets *ret)
 {
         for (size_t i = 0; i < f->n; i++) {
                 if (!str_eq(f->v[i].name, STR("match[]")))
@@ -267,7 +290,7 @@ struct error *matcher_sets_parse(const struct http_form *f, struct arena *a, Mat
                 for (size_t k = 0; k < m.n; k++)
                         selects = selects || !matcher_matches_empty(m.p[k]);
                 vec_push(ret, m);
-                if (!selects)
+                if (selective && !selects)
                         return error_new(ERROR_INVALID, "match[] must contain at least one non-empty matcher");
         }
         return NULL;

@@ -152,8 +152,10 @@ static bool common_params(struct api *a, struct query_opts *q)
                 api_fail_param(a, "timeout", e);
                 return false;
         }
-        if (timeout.n && q->timeout_ms <= 0)
-                q->timeout_ms = 1;              /* it is over when it begins */
+        if (timeout.n && q->timeout_ms <= 0) {         /* over before it begins */
+                api_fail_param(a, "query", error_new(ERROR_TIMEOUT, "context deadline exceeded"));
+                return false;
+        }
         e = lookback.n ? seconds_parse(lookback, &q->lookback_ms) : NULL;
         if (e) {
                 api_fail_error(a, API_BAD_DATA, e, "error parsing lookback delta duration: ");
@@ -206,14 +208,16 @@ static void query_range(struct api *a)
                 api_fail_param(a, "end", error_new(ERROR_INVALID, "end timestamp must not be before start time"));
                 return;
         }
-        struct error *e = seconds_parse(api_param(a, "step"), &q.step_ms);
-        if (!e && q.step_ms <= 0)
+        int64_t step_ns = 0;
+        struct error *e = seconds_parse_ns(api_param(a, "step"), &step_ns);
+        if (!e && step_ns <= 0)
                 e = error_new(ERROR_INVALID, "zero or negative query resolution step widths are not accepted. Try a positive integer");
         if (e) {
                 api_fail_param(a, "step", e);
                 return;
         }
-        if ((q.end_ms - q.start_ms) / q.step_ms > 11000) {
+        q.step_ms = MAX(step_ns / 1000000, (int64_t)1);
+        if ((double)(q.end_ms - q.start_ms) * 1e6 / (double)step_ns >= 11001) {
                 api_fail(a, API_BAD_DATA, "exceeded maximum resolution of 11,000 points per timeseries. Try decreasing the query resolution (?step=XX)");
                 return;
         }
@@ -311,9 +315,9 @@ static void query_exemplars(struct api *a)
 
 void api_query_register(struct web *w)
 {
-        api_handle(w, "query", HTTP_GET | HTTP_POST, 0, query);
-        api_handle(w, "query_range", HTTP_GET | HTTP_POST, 0, query_range);
-        api_handle(w, "query_exemplars", HTTP_GET | HTTP_POST, 0, query_exemplars);
-        api_handle(w, "format_query", HTTP_GET | HTTP_POST, 0, format_query);
-        api_handle(w, "parse_query", HTTP_GET | HTTP_POST, 0, parse_query);
+        api_handle(w, "query", HTTP_GET | HTTP_POST, API_LENIENT_FORM, query);
+        api_handle(w, "query_range", HTTP_GET | HTTP_POST, API_LENIENT_FORM, query_range);
+        api_handle(w, "query_exemplars", HTTP_GET | HTTP_POST, API_LENIENT_FORM, query_exemplars);
+        api_handle(w, "format_query", HTTP_GET | HTTP_POST, API_LENIENT_FORM, format_query);
+        api_handle(w, "parse_query", HTTP_GET | HTTP_POST, API_LENIENT_FORM, parse_query);
 }

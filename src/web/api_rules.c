@@ -32,7 +32,7 @@ static struct error *quoted(const char *before, Str s, const char *after)
 static void rules(struct api *a)
 {
         MatcherSets sets = VEC_INIT;
-        struct error *e = matcher_sets_parse(&a->form, a->r->arena, &sets);
+        struct error *e = matcher_sets_parse(&a->form, true, a->r->arena, &sets);
         matcher_sets_done(&sets);
         if (e) {
                 api_fail_error(a, API_BAD_DATA, e, NULL);
@@ -49,7 +49,7 @@ static void rules(struct api *a)
         else if (limit.n && n <= 0)
                 api_fail_param(a, "group_limit", error_new(ERROR_INVALID, "group_limit needs to be greater than 0"));
         else if (token.n && !limit.n)
-                api_fail_param(a, "group_limit", error_new(ERROR_INVALID, "group_limit needs to be present in order to paginate over the groups"));
+                api_fail_param(a, "group_next_token", error_new(ERROR_INVALID, "group_limit needs to be present in order to paginate over the groups"));
         else if (token.n)
                 api_fail_param(a, "group_next_token", error_new(ERROR_INVALID, "invalid group_next_token '" STR_FMT "'. were rule groups changed?", STR_ARG(token)));
         else

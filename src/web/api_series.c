@@ -28,7 +28,7 @@ static bool lookup_open(struct api *a, struct lookup *l, bool matchers_are_param
         arena_init(&l->arena, WEB_REQUEST_ARENA_BYTES);
         if (!api_limit(a, &l->limit) || !api_time(a, "start", TIME_MS_MIN, &l->start_ms) || !api_time(a, "end", TIME_MS_MAX, &l->end_ms))
                 return false;
-        struct error *e = matcher_sets_parse(&a->form, &l->arena, &l->sets);
+        struct error *e = matcher_sets_parse(&a->form, true, &l->arena, &l->sets);
         if (e) {
                 if (matchers_are_param)
                         api_fail_param(a, "match[]", e);

@@ -97,6 +97,7 @@ static void fail(struct web *w, struct http_request *r, int status, struct error
 {
         if (status == 500)
                 metric_add(w->federation_errors, 1);
+        http_set_header(r, "X-Content-Type-Options", STR("nosniff"));
         http_replyf(r, status, "text/plain; charset=utf-8", "%s\n", error_str(take_e));
         error_free(take_e);
 }
@@ -116,7 +117,7 @@ static void federate(struct http_request *r, void *ctx)
         if (e)
                 e = error_wrap(e, "error parsing form values");
         if (!e)
-                e = matcher_sets_parse(&form, &arena, &sets);
+                e = matcher_sets_parse(&form, false, &arena, &sets);
         TimeMs maxt = time_now_ms(), mint = maxt - w->o.lookback_ms;
         if (!e) {
                 status = 500;
@@ -124,10 +125,13 @@ static void federate(struct http_request *r, void *ctx)
         }
         struct series_set **parts = arena_alloc(&arena, (sets.n + 1) * sizeof *parts);
         struct select_hints h = {.start_ms = mint, .end_ms = maxt, .sorted = true};
-        for (size_t i = 0; !e && i < sets.n; i++)
-                e = querier_select(q, &h, (const struct matcher *const *)sets.p[i].p, sets.p[i].n, &parts[i]);
-        if (!e && sets.n) {
-                e = merge_series_sets(&arena, NULL, parts, sets.n, &set);
+        size_t n_parts = 0;
+        for (size_t i = 0; !e && i < sets.n; i++) {
+                if (sets.p[i].n)        /* {} selects nothing */
+                        e = querier_select(q, &h, (const struct matcher *const *)sets.p[i].p, sets.p[i].n, &parts[n_parts++]);
+        }
+        if (!e && n_parts) {
+                e = merge_series_sets(&arena, NULL, parts, n_parts, &set);
                 if (!e)
                         e = newest_collect(set, mint, maxt, &newest);
         }

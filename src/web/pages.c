@@ -134,7 +134,7 @@ static void asset(struct http_request *r, void *ctx)
 static void redirect(struct http_request *r, Str to)
 {
         http_set_header(r, "Location", to);
-        http_reply(r, 302, "text/html; charset=utf-8", STR(""));
+        http_reply(r, 302, "text/html; charset=utf-8", arena_printf(r->arena, "<a href=\"" STR_FMT "\">Found</a>.\n\n", STR_ARG(to)));
 }
 
 static void root(struct http_request *r, void *ctx)

@@ -20,9 +20,9 @@ static void ready(struct http_request *r, void *ctx)
 static bool lifecycle(struct web *w, struct http_request *r)
 {
         if (!(r->method & (HTTP_POST | HTTP_PUT)))
-                http_reply(r, 405, NULL, STR("Only POST or PUT requests allowed"));
+                http_reply(r, 405, TEXT, STR("Only POST or PUT requests allowed"));
         else if (!w->o.enable_lifecycle)
-                http_reply(r, 403, NULL, STR("Lifecycle API is not enabled."));
+                http_reply(r, 403, TEXT, STR("Lifecycle API is not enabled."));
         else
                 return true;
         return false;
@@ -46,7 +46,7 @@ static void quit(struct http_request *r, void *ctx)
         struct web *w = ctx;
         if (!lifecycle(w, r))
                 return;
-        http_reply(r, 200, NULL, STR("Requesting termination... Goodbye!"));
+        http_reply(r, 200, TEXT, STR("Requesting termination... Goodbye!"));
         w->o.quit(w->o.app);
 }
 

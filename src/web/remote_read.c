@@ -358,10 +358,12 @@ static void place_give(struct web *w)
 
 static void fail(struct reading *rd, int status, struct error *take_e)
 {
-        if (rd->begun)
+        if (rd->begun) {
                 http_abort(rd->r);
-        else
+        } else {
+                http_set_header(rd->r, "X-Content-Type-Options", STR("nosniff"));
                 http_replyf(rd->r, status, "text/plain; charset=utf-8", "%s\n", error_str(take_e));
+        }
         error_free(take_e);
 }
 

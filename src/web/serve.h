@@ -32,7 +32,8 @@ struct api {
 };
 typedef void api_handler(struct api *a);
 
-/* Registers /api/v1/<path>; the handler gets its form parsed. */
+/* Registers /api/v1/<path>; the handler gets its form parsed. flags: a form that cannot be parsed is an error, unless API_LENIENT_FORM. */
+enum { API_LENIENT_FORM = 1 };
 void api_handle(struct web *w, const char *path, unsigned methods, unsigned flags, api_handler *h);
 
 enum api_error { API_BAD_DATA, API_EXECUTION, API_CANCELED, API_TIMEOUT, API_INTERNAL, API_NOT_FOUND, API_NOT_ACCEPTABLE, API_UNAVAILABLE };
@@ -51,14 +52,15 @@ void api_no_content(struct api *a);             /* 204 */
 
 Str api_param(const struct api *a, const char *name);
 bool api_has(const struct api *a, const char *name);
+struct error *seconds_parse_ns(Str s, int64_t *ret_ns) MUST_CHECK;
 /* Parameters: false when the answer was given (bad_data). */
 struct error *time_param_parse(Str s, TimeMs *ret) MUST_CHECK;          /* cannot parse "x" to a valid timestamp */
 struct error *seconds_parse(Str s, int64_t *ret_ms) MUST_CHECK;         /* cannot parse "x" to a valid duration */
 bool api_time(struct api *a, const char *name, TimeMs fallback, TimeMs *ret);
 bool api_limit(struct api *a, size_t *ret);     /* 0: none */
-/* All match[] parameters. sets: one matcher list each. */
+/* All match[] parameters. sets: one matcher list each. selective: each must have a matcher that the empty string does not pass. */
 typedef VEC(MatcherVec) MatcherSets;
-struct error *matcher_sets_parse(const struct http_form *f, struct arena *a, MatcherSets *ret) MUST_CHECK;
+struct error *matcher_sets_parse(const struct http_form *f, bool selective, struct arena *a, MatcherSets *ret) MUST_CHECK;
 void matcher_sets_done(MatcherSets *m);
 
 void json_put_f64(struct buf *b, double v);

@@ -44,9 +44,46 @@ static bool needs_ready(const struct web *w, Str path)
         return str_has_prefix(path, STR("/api/")) || str_eq(path, STR("/federate")) || str_has_prefix(path, STR("/consoles/")) || str_eq(path, STR("/-/ready"));
 }
 
+static bool path_is_clean(Str path)
+{
+        return path.n && path.p[0] == '/' && !str_contains(path, STR("//")) && !str_contains(path, STR("/./")) && !str_contains(path, STR("/../")) &&
+               !str_has_suffix(path, STR("/.")) && !str_has_suffix(path, STR("/.."));
+}
+
+/* Without empty segments, "." and "..". An address with one slash too many, as in http://host:9090//api/v1/query, is a usual slip. */
+static Str path_clean(struct arena *a, Str path)
+{
+        Str rest = path, one;
+        char *out = arena_alloc(a, path.n + 2);
+        size_t n = 0;
+        while (str_next(&rest, '/', &one)) {
+                if (one.n == 0 || str_eq(one, STR(".")))
+                        continue;
+                if (str_eq(one, STR(".."))) {
+                        while (n && out[--n] != '/')
+                                ;
+                        continue;
+                }
+                out[n++] = '/';
+                memcpy(out + n, one.p, one.n);
+                n += one.n;
+        }
+        if (n == 0 || (path.n && path.p[path.n - 1] == '/'))
+                out[n++] = '/';
+        return (Str){out, n};
+}
+
 static bool gate(struct http_request *r, void *ctx)
 {
         struct web *w = ctx;
+        Str raw, query;
+        str_cut(r->target, '?', &raw, &query);
+        if (r->method != HTTP_OPTIONS && str_has_prefix(raw, STR("/")) && !path_is_clean(raw)) {
+                Str to = arena_printf(r->arena, STR_FMT "%s" STR_FMT, STR_ARG(path_clean(r->arena, raw)), query.n ? "?" : "", STR_ARG(query));
+                http_set_header(r, "Location", to);
+                http_reply(r, 307, "text/plain; charset=utf-8", STR("Temporary Redirect\n"));
+                return false;
+        }
         if (!needs_ready(w, r->path) || (atomic_load(&w->ready) && !atomic_load(&w->stopping)))
                 return true;
         http_set_header(r, "X-Prometheus-Stopping", atomic_load(&w->stopping) ? STR("true") : STR("false"));

@@ -41,7 +41,7 @@ def test_stores_exactly_what_the_target_says(t):
             'utf{v="é✓"} 3\nspaces   4\nstamped 5 1000\n'
             "# TYPE h histogram\nh_bucket{le=\"1\"} 1\nh_bucket{le=\"+Inf\"} 2\nh_sum 3\nh_count 2\n")
     target = Target(t, body)
-    p = t.prometheus(config([target]))
+    p = t.prometheus(config([target], interval="2s"))       # the time-out too: on a busy machine a late scrape would mark all stale
     wait_value(p, "up", 1)
     r = p.query("a_total")
     check_eq(len(r), 1, "a_total")

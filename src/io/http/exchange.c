@@ -156,12 +156,12 @@ struct error *http_request_form(const struct http_request *r, struct http_form *
                 }
         }
         struct error *of_query = form_parse(r->raw_query, r->arena, &f);
+        *ret = f;
         if (e || of_query) {
                 if (e)
                         error_free(of_query);
                 return e ? e : of_query;
         }
-        *ret = f;
         return NULL;
 }
 
@@ -245,7 +245,8 @@ static enum answer_encoding choose_encoding(struct exchange *x)
 {
         if ((x->route && x->route->flags & HTTP_NO_COMPRESSION) || has_header(x, STR("Content-Encoding")))
                 return ENCODING_NONE;
-        http_set_header(&x->req, "Vary", STR("Accept-Encoding"));
+        if (!has_header(x, STR("Vary"))) /* a handler that sets it names Accept-Encoding too */
+                http_set_header(&x->req, "Vary", STR("Accept-Encoding"));
         if (x->no_body || !is_worth_compressing(x->content_type))
                 return ENCODING_NONE;
         Str list = http_request_header(&x->req, STR("Accept-Encoding")), one;

@@ -131,6 +131,7 @@ static struct error *start_head(struct db *db)
                 .min_valid_ms = in_order_end(db),
                 .progress = set_replay,
                 .progress_ctx = db,
+                .cancel = db->opts.cancel,
         };
         int64_t began = time_mono_ns();
         struct head *head;

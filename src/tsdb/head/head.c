@@ -206,6 +206,12 @@ static void top_add(HeadTopVec *v, size_t limit, Str name, uint64_t value)
         v->p[i] = (struct head_top){name, value};
 }
 
+/* What upstream counts for a name or a value: its length goes before it, one byte up to 254. */
+static uint64_t label_part_bytes(size_t n)
+{
+        return n + (n < 255 ? 1 : 4);
+}
+
 void head_cardinality(struct head *h, size_t limit, struct arena *arena, struct head_cardinality *ret)
 {
         *ret = (struct head_cardinality){.series_by_metric = VEC_INIT};
@@ -219,7 +225,7 @@ void head_cardinality(struct head *h, size_t limit, struct arena *arena, struct 
                 uint64_t bytes = 0;
                 for (size_t k = 0; k < n->pairs.n; k++) {
                         const struct pair *p = &ix->pairs.p[n->pairs.p[k]];
-                        bytes += (uint64_t)p->n_value * p->n;
+                        bytes += (label_part_bytes(name.n) + label_part_bytes(p->n_value)) * p->n;
                         if (str_eq(name, STR(METRIC_NAME)))
                                 top_add(&ret->series_by_metric, limit, (Str){p->value, p->n_value}, p->n);
                         HeadTopVec *v = &ret->series_by_pair;

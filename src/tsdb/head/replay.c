@@ -312,6 +312,10 @@ static struct error *read_log(struct replay *r, const char *dir, int first, int 
                 }
                 if (e || !more)
                         break;
+                if (r->h->opts.cancel && __atomic_load_n(r->h->opts.cancel, __ATOMIC_RELAXED)) {
+                        e = error_new(ERROR_CANCELLED, "cancelled");
+                        break;
+                }
                 e = on_record(r, rec);
                 if (e) {
                         if (error_is(e, ERROR_CORRUPT))
