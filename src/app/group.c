@@ -9,6 +9,7 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/thread.h"
 
@@ -73,17 +74,20 @@ static int signal_wait(struct group *g)
         return read(g->signal_fd, &info, sizeof info) == (ssize_t)sizeof info ? (int)info.ssi_signo : 0;
 }
 
-/* While parts stop: a second signal ends the process. */
+/* While parts stop: a second signal ends the process. One that comes at the heels of the first is the same wish: timeout(1) sends its
+ * signal to the process and to its group. */
 static void second_signal(void *arg)
 {
+        enum { SAME_WISH_NS = 300 * 1000 * 1000 };
         struct group *g = arg;
+        int64_t first_ns = time_mono_ns();
         for (;;) {
                 struct pollfd fds[] = {{.fd = g->signal_fd, .events = POLLIN}, {.fd = g->stopped_fd, .events = POLLIN}};
                 poll(fds, ARRAY_LEN(fds), -1);
                 if (fds[1].revents)
                         return;
                 struct signalfd_siginfo info;
-                if (read(g->signal_fd, &info, sizeof info) != (ssize_t)sizeof info || info.ssi_signo == SIGHUP)
+                if (read(g->signal_fd, &info, sizeof info) != (ssize_t)sizeof info || info.ssi_signo == SIGHUP || time_mono_ns() - first_ns < SAME_WISH_NS)
                         continue;
                 log_warn("", "Received a second signal, exiting at once.");
                 _exit(1);

@@ -5,13 +5,40 @@
 #include "app/prometheus_flags.h"
 #include "app/roles.h"
 #include "app/server.h"
+#include "base/arena.h"
+#include "base/file.h"
 #include "base/log.h"
+#include "codec/yaml.h"
+
+/* --web.config.file: operators always give one, mostly an empty one, which asks for nothing. */
+static struct error *web_config_check(const char *path)
+{
+        enum { FILE_MAX_BYTES = 1 << 20 };
+        char *text;
+        size_t n;
+        struct arena a;
+        struct yaml *root;
+        if (!*path)
+                return NULL;
+        struct error *e = file_read(path, FILE_MAX_BYTES, &text, &n);
+        if (e)
+                return e;
+        arena_init(&a, FILE_MAX_BYTES * 64);
+        e = yaml_parse((Str){text, n}, &a, &root);
+        if (e)
+                e = error_wrap(e, "%s", path);
+        else if (root && !(root->type == YAML_MAP && root->n == 0))
+                e = error_new(ERROR_UNSUPPORTED, "%s: TLS and authentication of the server (--web.config.file) are not supported yet", path);
+        arena_done(&a);
+        free(text);
+        return e;
+}
 
 /* False: told already, the caller ends with *ret_code. */
 static bool flags_are_supported(const struct flags *f, int *ret_code)
 {
-        static const char *const refused_bools[] = {"agent", "web.enable-remote-write-receiver", "web.enable-otlp-receiver", "write-documentation"};
-        static const char *const refused_texts[] = {"web.config.file", "storage.tsdb.delay-compact-file.path"};
+        static const char *const refused_bools[] = {"agent", "config.auto-reload", "web.enable-remote-write-receiver", "web.enable-otlp-receiver", "write-documentation"};
+        static const char *const refused_texts[] = {"storage.tsdb.delay-compact-file.path"};
         *ret_code = 1;
         for (size_t i = 0; i < ARRAY_LEN(refused_bools); i++) {
                 if (flags_bool(f, refused_bools[i])) {
@@ -24,6 +51,12 @@ static bool flags_are_supported(const struct flags *f, int *ret_code)
                         fprintf(stderr, "--%s is not supported yet\n", refused_texts[i]);
                         return false;
                 }
+        }
+        struct error *e = web_config_check(flags_str(f, "web.config.file"));
+        if (e) {
+                log_error("", "Unable to validate web configuration file", KV_E(e));
+                error_free(e);
+                return false;
         }
         if (flags_float(f, "auto-gomemlimit.ratio") <= 0 || flags_float(f, "auto-gomemlimit.ratio") > 1) {
                 fputs("--auto-gomemlimit.ratio must be greater than 0 and less than or equal to 1.\n", stderr);

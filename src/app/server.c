@@ -49,10 +49,19 @@ struct server {
 
 /* ---- configuration ---- */
 
-static struct error *config_get(const struct server_opts *o, struct config **ret)
+static struct error *config_get(struct server *s, struct config **ret)
 {
+        const struct server_opts *o = s->o;
         struct config_opts opts = {.extra_scrape_metrics = o->extra_scrape_metrics};
-        struct error *e = o->config_file ? config_load(o->config_file, &opts, ret) : config_parse(str_from(o->config_text), ".", &opts, ret);
+        struct error *e;
+        if (o->config_file) {
+                e = config_load(o->config_file, &opts, ret);
+        } else {
+                struct buf text = BUF_INIT(1 << 16);
+                o->config_text(o->ctx, s->web ? web_port(s->web, 0) : 0, &text);
+                e = config_parse(buf_str(&text), ".", &opts, ret);
+                buf_done(&text);
+        }
         if (e)
                 return e;
         struct config_retention r = config_retention(*ret);
@@ -113,7 +122,7 @@ static struct error *reload_locked(struct server *s)
         int64_t begin = time_mono_ns();
         log_info("", "Loading configuration file", KV_S("filename", file));
         struct config *c;
-        struct error *e = config_get(s->o, &c);
+        struct error *e = config_get(s, &c);
         if (e)
                 return error_wrap(e, "couldn't load configuration (--config.file=\"%s\")", file);
         bool ok = config_apply(s, c);
@@ -333,7 +342,7 @@ static int server_build(struct server *s)
 {
         const struct server_opts *o = s->o;
         struct config *first;
-        struct error *e = config_get(o, &first);
+        struct error *e = config_get(s, &first);
         if (e) {
                 struct buf msg = BUF_INIT(4096);
                 buf_printf(&msg, "Error loading config (--config.file=%s)", o->config_file ? o->config_file : "");

@@ -14,7 +14,8 @@
 
 struct server_opts {
         const char *config_file;        /* NULL: config_text */
-        const char *config_text;        /* a configuration that is part of the program */
+        void (*config_text)(void *ctx, int port, struct buf *b);        /* a configuration that is part of the program; port: where the
+                                                                         * first listener is, 0 while there is none yet */
         const struct flags *flags;      /* shown by status/flags; borrowed */
         const char *const *listen_addresses;
         size_t n_listen;

@@ -16,38 +16,38 @@ static const struct flag rows[] = {
         {"log.format", "Output format of log messages. One of: [logfmt, json]", FLAG_ENUM, "logfmt", .choices = "logfmt,json"},
 };
 
-static void tell(void *ctx, int port)
+/* Where this machine reaches us: the address of the flag without its port. */
+static Str own_host(const struct flags *f)
 {
-        const struct flags *f = ctx;
         Str host = str_from(flags_str(f, "web.listen-address"));
         ptrdiff_t colon = str_rfind(host, ':');
         if (colon >= 0)
                 host.n = (size_t)colon;
-        if (host.n == 0 || str_eq(host, STR("0.0.0.0")) || str_eq(host, STR("[::]")))
-                host = STR("127.0.0.1");
+        return host.n == 0 || str_eq(host, STR("0.0.0.0")) ? STR("127.0.0.1") : str_eq(host, STR("[::]")) ? STR("[::1]") : host;
+}
+
+static void tell(void *ctx, int port)
+{
+        const struct flags *f = ctx;
         printf("coeus is up: open http://" STR_FMT ":%d in a browser\n  data in %s, Prometheus API at /api/v1, own metrics at /metrics, the host's at /host/metrics\n",
-               STR_ARG(host), port, flags_str(f, "data"));
+               STR_ARG(own_host(f)), port, flags_str(f, "data"));
         fflush(stdout);
 }
 
-/* The first scrape should come soon, so the interval may be short; targets are this process' own pages. */
-static void config_make(const struct flags *f, struct buf *b)
+/* The targets are pages of this process: with port 0 they are known once it listens. */
+static void config_make(void *ctx, int port, struct buf *b)
 {
-        Str address = str_from(flags_str(f, "web.listen-address")), host, port;
-        ptrdiff_t colon = str_rfind(address, ':');
-        host = colon < 0 ? address : str_sub(address, 0, (size_t)colon);
-        port = colon < 0 ? STR("9090") : str_skip(address, (size_t)colon + 1);
-        if (host.n == 0 || str_eq(host, STR("0.0.0.0")) || str_eq(host, STR("[::]")))
-                host = STR("127.0.0.1");
+        const struct flags *f = ctx;
+        Str host = own_host(f);
         buf_printf(b,
                    "global: {scrape_interval: %s, evaluation_interval: %s}\n"
                    "scrape_configs:\n"
                    "- job_name: coeus\n"
-                   "  static_configs: [{targets: ['" STR_FMT ":" STR_FMT "']}]\n"
+                   "  static_configs: [{targets: ['" STR_FMT ":%d']}]\n"
                    "- job_name: node\n"
                    "  metrics_path: /host/metrics\n"
-                   "  static_configs: [{targets: ['" STR_FMT ":" STR_FMT "']}]\n",
-                   flags_str(f, "scrape-interval"), flags_str(f, "scrape-interval"), STR_ARG(host), STR_ARG(port), STR_ARG(host), STR_ARG(port));
+                   "  static_configs: [{targets: ['" STR_FMT ":%d']}]\n",
+                   flags_str(f, "scrape-interval"), flags_str(f, "scrape-interval"), STR_ARG(host), port, STR_ARG(host), port);
 }
 
 int up_run(int argc, char **argv)
@@ -61,13 +61,16 @@ int up_run(int argc, char **argv)
                 flags_done(&f);
                 return code;
         }
+        if (flags_int(&f, "scrape-interval") <= 0) {
+                fputs("--scrape-interval must be greater than zero\n", stderr);
+                flags_done(&f);
+                return 1;
+        }
         log_set_level(str_from(flags_str(&f, "log.level")));
         log_set_format(str_from(flags_str(&f, "log.format")));
-        struct buf config = BUF_INIT(1 << 16);
-        config_make(&f, &config);
         const char *address = flags_str(&f, "web.listen-address");
         struct server_opts o = {
-                .config_text = buf_cstr(&config), .flags = &f, .listen_addresses = &address, .n_listen = 1, .connections_max = 512, .read_timeout_ms = 5 * 60 * 1000,
+                .config_text = config_make, .flags = &f, .listen_addresses = &address, .n_listen = 1, .connections_max = 512, .read_timeout_ms = 5 * 60 * 1000,
                 .external_url = "", .route_prefix = "", .page_title = "coeus", .cors_origin = ".*", .db = DB_OPTS_INIT,
                 .lookback_ms = 5 * 60 * 1000, .query_timeout_ms = 2 * 60 * 1000, .query_concurrency = 20, .query_max_samples = 50000000,
                 .query_max_bytes = (size_t)4 << 30, .read_sample_limit = 50000000, .read_concurrency = 10, .read_frame_bytes = 1 << 20,
@@ -76,7 +79,6 @@ int up_run(int argc, char **argv)
         o.db.retention_ms = flags_int(&f, "retention.time");
         o.db.retention_bytes = (uint64_t)flags_int(&f, "retention.size");
         code = server_run(&o);
-        buf_done(&config);
         flags_done(&f);
         return code;
 }

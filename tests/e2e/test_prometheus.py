@@ -4,7 +4,9 @@ import json
 import os
 import re
 import signal
+import socket
 import time
+import urllib.parse
 
 from harness.core import Proc, check, check_eq, free_port, role, wait_for
 from harness.target import Target, config
@@ -200,11 +202,26 @@ def test_stops_in_order_and_starts_where_it_was(t):
 def test_a_second_signal_ends_at_once(t):
     if "coeus" not in role(None, "prometheus")[0]:
         t.skip("an addition of ours")
+    p = t.prometheus(config([]))
+    with socket.create_connection(("127.0.0.1", p.port)) as s:        # a query in work: the stop waits for it
+        q = urllib.parse.quote("count_over_time(vector(1)[2000d:1s])")
+        s.sendall(f"GET /api/v1/query?query={q} HTTP/1.1\r\nHost: a\r\n\r\n".encode())
+        wait_for("the query to run", lambda: "prometheus_engine_queries 1\n" in p.get("/metrics").text)
+        p.signal(signal.SIGTERM)
+        p.signal(signal.SIGTERM)        # at the heels of the first, as timeout(1) does: one wish
+        time.sleep(0.5)
+        if p.alive():
+            p.signal(signal.SIGTERM)
+        p.wait_exit(limit_s=3)
+
+
+def test_two_signals_at_once_are_one(t):
     target = Target(t, "m 1\n")
-    p = t.prometheus(config([target], interval="5s"))
+    p = t.prometheus(config([target]))
     p.signal(signal.SIGTERM)
-    p.signal(signal.SIGTERM)
-    p.wait_exit(limit_s=3)
+    p.signal(signal.SIGINT)
+    check_eq(p.wait_exit(limit_s=20), 0, p.tail())
+    check("See you next time!" in p.log, p.tail())
 
 
 def test_answers_the_api(t):

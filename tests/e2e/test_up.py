@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """`coeus up`: no configuration, one process."""
+import re
 import time
 
 from harness.core import check, check_eq, wait_for
@@ -42,6 +43,13 @@ def test_idles_below_40_mib(t):
     wait_for("itself and the host to be up", lambda: len(p.query("up == 1")) >= 2, limit_s=40)
     time.sleep(5)
     check(p.rss_anon_kib() < 40 * 1024, f"{p.rss_anon_kib()} KiB of anonymous memory")
+
+
+def test_a_port_of_the_systems_choice(t):
+    p = t.up("--scrape-interval=1s", port=0, ready=False)
+    address = wait_for("the address", lambda: re.search(r"http://(127\.0\.0\.1:\d+)", p.log))[1]
+    p.port = int(address.rsplit(":", 1)[1])
+    wait_for("itself and the host to be up", lambda: len(p.query(f'up{{instance="{address}"}} == 1')) == 2)
 
 
 def test_keeps_the_data_dir_to_itself(t):

@@ -231,7 +231,7 @@ class Case:
         return path
 
     def up(self, *flags, data="data", port=None, ready=True):
-        port = port or free_port()
+        port = free_port() if port is None else port
         p = Proc(self, [coeus_bin(), "up", "--data", self.path(data), f"--web.listen-address=127.0.0.1:{port}", *flags], port=port)
         return p.wait_ready() if ready else p
 

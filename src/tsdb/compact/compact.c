@@ -35,8 +35,9 @@ static struct error *settle(struct error *take_e, struct block *const *blocks, s
 {
         struct error *e = take_e;
         if (e) {
-                bool cancelled = error_is(e, ERROR_CANCELLED);
-                for (size_t i = 0; i < n && !cancelled; i++) {
+                /* A mark keeps a block from every later compaction. Upstream sets it for a full disk too; that passes. */
+                bool transient = error_is(e, ERROR_CANCELLED) || error_is(e, ERROR_IO);
+                for (size_t i = 0; i < n && !transient; i++) {
                         struct error *f = block_set_compaction_failed(blocks[i]);
                         if (f)
                                 e = error_join(e, error_wrap(f, "setting compaction failed for block: %s",

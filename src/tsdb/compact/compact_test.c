@@ -3,6 +3,7 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <unistd.h>
 
 #include "base/test.h"
 #include "codec/json.h"
@@ -320,7 +321,7 @@ TEST(compact, drops_deleted_samples_and_marks_empty_sources)
         matcher_free(m);
 }
 
-TEST(compact, failure_marks_the_sources_but_cancelling_does_not)
+TEST(compact, damage_marks_the_sources_but_cancelling_and_a_failing_disk_do_not)
 {
         const char *dir = test_dir();
         struct block *b[2] = {make_block(dir, 0, 10, 0, 5000, 0), make_block(dir, 0, 10, 5000, 7500, 0)};
@@ -329,6 +330,16 @@ TEST(compact, failure_marks_the_sources_but_cancelling_does_not)
         struct block_meta meta;
         CHECK_ERROR(compact_blocks(dir, b, 2, &(struct block_write_opts){.cancel = &cancel}, &u, &written),
                     "cancelled");
+        CHECK_OK(block_meta_read(block_get_dir(b[0]), &meta));
+        CHECK(!meta.failed);
+        block_meta_done(&meta);
+        char *file = path_join(dir, "file");
+        CHECK_OK(file_replace(file, STR("no folder")));
+        struct error *io = compact_blocks(file, b, 2, NULL, &u, &written);
+        CHECK(error_is(io, ERROR_IO));
+        error_free(io);
+        CHECK(unlink(file) == 0);
+        free(file);
         CHECK_OK(block_meta_read(block_get_dir(b[0]), &meta));
         CHECK(!meta.failed);
         block_meta_done(&meta);
