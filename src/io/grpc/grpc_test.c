@@ -163,6 +163,19 @@ TEST(grpc, unary_calls_give_back_the_message)
         pair_close(&p);
 }
 
+TEST(grpc, names_are_resolved)
+{
+        struct pair p;
+        struct grpc_channel *ch = NULL;
+        char target[64];
+        pair_open(&p, (struct grpc_server_opts){0}, (struct grpc_channel_opts){0});
+        snprintf(target, sizeof target, "localhost:%d", p.port);
+        CHECK_OK(grpc_channel_new(p.cl, target, NULL, &ch));
+        unary(ch, "/t.T/Echo", STR("by name"), STR("by name"));
+        grpc_channel_free(ch);
+        pair_close(&p);
+}
+
 static void compressed(enum grpc_encoding e)
 {
         struct pair p;
