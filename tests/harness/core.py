@@ -4,6 +4,7 @@
 A test is a function test_*(t) in tests/e2e/ or tests/interop/; t is a Case. It fails by raising, skips by t.skip("why")."""
 import contextlib
 import http.client
+import itertools
 import json
 import os
 import shutil
@@ -17,8 +18,12 @@ import urllib.parse
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 PEERS = os.path.join(ROOT, "build", "peers", "usr", "bin")
-_ports = set()
+# Below the range that the kernel takes for outgoing connections (32768 …): nobody gets one of ours between our look and the server's bind. Runs of
+# several processes begin at different places.
+PORTS = range(20000, 32000)
+_port_next = [PORTS.start + (os.getpid() * 97) % len(PORTS)]
 _ports_mu = threading.Lock()
+_proc_numbers = itertools.count()       # a case may start processes from several threads
 
 
 class Skip(Exception):
@@ -56,13 +61,16 @@ def wait_for(what, fn, limit_s=20, pause_s=0.05):
 
 def free_port():
     with _ports_mu:
-        while True:
+        for _ in PORTS:
+            port = _port_next[0]
+            _port_next[0] = port + 1 if port + 1 < PORTS.stop else PORTS.start
             with socket.socket() as s:
-                s.bind(("127.0.0.1", 0))
-                port = s.getsockname()[1]
-            if port not in _ports:
-                _ports.add(port)
-                return port
+                try:
+                    s.bind(("127.0.0.1", port))
+                    return port
+                except OSError:
+                    continue
+    raise Failed("no free port on 127.0.0.1")
 
 
 class Reply:
@@ -96,7 +104,7 @@ class Proc:
 
     def __init__(self, case, argv, port=None, env=None, cwd=None):
         self.case, self.argv, self.port = case, argv, port
-        self.log_path = os.path.join(case.dir, f"log-{len(case.procs)}-{os.path.basename(argv[0])}.txt")
+        self.log_path = os.path.join(case.dir, f"log-{next(_proc_numbers)}-{os.path.basename(argv[0])}.txt")
         self.log_file = open(self.log_path, "wb")
         self.p = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=self.log_file, stderr=subprocess.STDOUT, cwd=cwd or case.dir,
                                   env={**os.environ, **(env or {})}, start_new_session=True)

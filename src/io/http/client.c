@@ -11,6 +11,7 @@
  * us. Redirects are followed by us, since their hosts need addresses too. */
 #include "io/http/client.h"
 
+#include <unistd.h>
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <stdio.h>
@@ -43,10 +44,13 @@ struct shard {
         CURLM *multi; /* NULL: not used yet */
         struct loop_timer timer;
         VEC(CURL *) idle;
+        struct list socks; /* struct curl_sock */
 };
 struct curl_sock {
         struct loop_fd f;
         struct shard *shard;
+        struct list link;
+        bool watched; /* false once it was closed: its number may be another's by now */
 };
 struct http_client {
         struct loop *l;
@@ -364,6 +368,26 @@ static void sock_ready(struct loop_fd *f, uint32_t events)
         take_results(s);
 }
 
+static void sock_forget(struct curl_sock *cs)
+{
+        if (cs->watched)
+                loop_fd_remove(cs->shard->c->l, &cs->f);
+        cs->watched = false;
+}
+
+/* libcurl closes some sockets (of attempts that lost, of a handle that is removed) before it says that they need no watching: then the number could
+ * already belong to a connection of another thread. */
+static int on_close(void *arg, curl_socket_t fd)
+{
+        struct shard *s = arg;
+        LIST_EACH (it, &s->socks) {
+                struct curl_sock *cs = CONTAINER_OF(it, struct curl_sock, link);
+                if (cs->f.fd == fd)
+                        sock_forget(cs);
+        }
+        return close(fd);
+}
+
 static int on_socket(CURL *easy, curl_socket_t fd, int what, void *arg, void *sock)
 {
         struct shard *s = arg;
@@ -371,26 +395,34 @@ static int on_socket(CURL *easy, curl_socket_t fd, int what, void *arg, void *so
         (void)easy;
         if (what == CURL_POLL_REMOVE) {
                 if (cs) {
-                        loop_fd_remove(s->c->l, &cs->f);
+                        sock_forget(cs);
+                        list_remove(&cs->link);
                         curl_multi_assign(s->multi, fd, NULL);
                         free(cs);
                 }
                 return 0;
         }
         uint32_t events = (what & CURL_POLL_IN ? EPOLLIN : 0) | (what & CURL_POLL_OUT ? EPOLLOUT : 0);
-        if (cs) {
+        if (cs && cs->watched) {
                 loop_fd_change(s->c->l, &cs->f, events);
                 return 0;
+        }
+        if (cs) { /* closed meanwhile, and the number is libcurl's again */
+                list_remove(&cs->link);
+                free(cs);
         }
         cs = mem_new(struct curl_sock);
         cs->f = (struct loop_fd){.fd = fd, .ready = sock_ready};
         cs->shard = s;
+        list_init(&cs->link);
         struct error *e = loop_fd_add(s->c->l, &cs->f, events);
         if (e) {
                 error_ignore(e, "libcurl fails the transfer");
                 free(cs);
                 return -1;
         }
+        cs->watched = true;
+        list_push_back(&s->socks, &cs->link);
         curl_multi_assign(s->multi, fd, cs);
         return 0;
 }
@@ -421,6 +453,7 @@ static struct shard *shard_for(struct http_client *c, const struct client_url *u
                 return s;
         s->c = c;
         s->timer.fire = shard_timer;
+        list_init(&s->socks);
         s->multi = curl_multi_init();
         if (!s->multi)
                 bug("curl_multi_init failed");
@@ -548,6 +581,8 @@ static void start(struct op *o)
         curl_slist_free_all(o->connect_to);
         o->connect_to = NULL;
         curl_easy_setopt(easy, CURLOPT_PRIVATE, o);
+        curl_easy_setopt(easy, CURLOPT_CLOSESOCKETFUNCTION, on_close);
+        curl_easy_setopt(easy, CURLOPT_CLOSESOCKETDATA, o->shard);
         curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
         curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, o->why);
         curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
@@ -717,6 +752,12 @@ void http_client_free(struct http_client *c)
                         curl_easy_cleanup(s->idle.p[k]);
                 vec_done(&s->idle);
                 curl_multi_cleanup(s->multi);
+                LIST_EACH (it, &s->socks) {
+                        struct curl_sock *cs = CONTAINER_OF(it, struct curl_sock, link);
+                        sock_forget(cs);
+                        list_remove(&cs->link);
+                        free(cs);
+                }
                 loop_timer_clear(c->l, &s->timer);
         }
         resolver_free(c->resolver);

@@ -52,7 +52,7 @@ static int check_all(struct head *h, bool holes, int *ret_series)
         CHECK_OK(storage_querier(head_storage(h), TIME_MS_MIN, TIME_MS_MAX, &a, &q));
         CHECK_OK(querier_select(q, &hints, (const struct matcher *const *)&m, 1, &set));
         int all = INT32_MAX, n = 0;
-        for (;; n++) {
+        for (;;) {
                 struct series x;
                 bool more;
                 CHECK_OK(series_set_next(set, &x, &more));
@@ -64,8 +64,10 @@ static int check_all(struct head *h, bool holes, int *ret_series)
                         CHECK_I64(s.t[i], (int64_t)s.v[i] * STEP_MS);
                         CHECK(i == 0 || holes || s.t[i] == s.t[i - 1] + STEP_MS);
                 }
-                if (s.n)
-                        all = (int)MIN((double)all, s.v[s.n - 1]);
+                if (s.n == 0)
+                        continue;
+                all = (int)MIN((double)all, s.v[s.n - 1]);
+                n++;
         }
         *ret_series = n;
         querier_close(q);
@@ -140,6 +142,8 @@ TEST(head, writers_readers_and_truncation_at_once)
                 thread_join(&threads[i]);
         int n, all = check_all(h, true, &n);
         CHECK(n > 0 && all > 0);
+        /* As the database opens it: what was cut off is in blocks. The log may still hold series of a writer that ended long before the other. */
+        o.min_valid_ms = head_min_ms(h);
         CHECK_OK(head_close(h));
         CHECK_OK(head_open(&o, &h, NULL));
         int n2, all2 = check_all(h, true, &n2);
