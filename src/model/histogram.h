@@ -159,7 +159,7 @@ struct error *int_histogram_to_float(struct arena *a, const struct int_histogram
  * ----------------------------------------------------------------------------------------------------------------------
  */
 
-struct bucket {
+struct histogram_bucket {
         double lower, upper, count;
         bool lower_inclusive, upper_inclusive;
         int32_t index;
@@ -182,23 +182,23 @@ struct bucket_iter {
         uint8_t order, stage;
 };
 void bucket_iter_init(struct bucket_iter *it, const struct histogram *h, enum bucket_order order);
-bool bucket_iter_next(struct bucket_iter *it, struct bucket *ret);
-struct bucket histogram_zero_bucket(const struct histogram *h);
+bool bucket_iter_next(struct bucket_iter *it, struct histogram_bucket *ret);
+struct histogram_bucket histogram_zero_bucket(const struct histogram *h);
 /* How much of the bucket lies below v, which is inside it: on a straight line, or for exponential buckets on a
  * logarithmic scale. */
-double bucket_fraction_below(const struct bucket *b, double v, bool linear);
+double bucket_fraction_below(const struct histogram_bucket *b, double v, bool linear);
 
 /* Cumulative buckets of a histogram without negative ones, gaps between spans filled: zero bucket first if populated.
  */
 struct cumulative_iter {
         struct bucket_iter it;
-        struct bucket next;
+        struct histogram_bucket next;
         double total;
         int64_t index;
         bool has_next, started;
 };
 void cumulative_iter_init(struct cumulative_iter *c, const struct histogram *h);
-bool cumulative_iter_next(struct cumulative_iter *c, struct bucket *ret);
+bool cumulative_iter_next(struct cumulative_iter *c, struct histogram_bucket *ret);
 
 /* --- text
  * -------------------------------------------------------------------------------------------------------------------------

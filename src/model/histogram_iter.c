@@ -85,7 +85,7 @@ static bool side_next(struct bucket_iter *it, int64_t *ret_index, double *ret_co
         return true;
 }
 
-static bool side_bucket(struct bucket_iter *it, struct bucket *r)
+static bool side_bucket(struct bucket_iter *it, struct histogram_bucket *r)
 {
         int64_t i;
         if (!side_next(it, &i, &r->count))
@@ -104,9 +104,9 @@ static bool side_bucket(struct bucket_iter *it, struct bucket *r)
         return true;
 }
 
-struct bucket histogram_zero_bucket(const struct histogram *h)
+struct histogram_bucket histogram_zero_bucket(const struct histogram *h)
 {
-        return (struct bucket){.lower = -h->zero_threshold,
+        return (struct histogram_bucket){.lower = -h->zero_threshold,
                                .upper = h->zero_threshold,
                                .count = h->zero_count,
                                .lower_inclusive = true,
@@ -114,7 +114,7 @@ struct bucket histogram_zero_bucket(const struct histogram *h)
 }
 
 /* A neighbour that reaches into the zero bucket ends where that begins. */
-static void cut_at_zero(const struct histogram *h, struct bucket *b)
+static void cut_at_zero(const struct histogram *h, struct histogram_bucket *b)
 {
         if (b->upper < 0 && b->upper > -h->zero_threshold)
                 b->upper = -h->zero_threshold;
@@ -122,7 +122,7 @@ static void cut_at_zero(const struct histogram *h, struct bucket *b)
                 b->lower = h->zero_threshold;
 }
 
-bool bucket_iter_next(struct bucket_iter *it, struct bucket *ret)
+bool bucket_iter_next(struct bucket_iter *it, struct histogram_bucket *ret)
 {
         if (it->order != BUCKETS_ALL && it->order != BUCKETS_ALL_DOWN)
                 return side_bucket(it, ret);
@@ -151,7 +151,7 @@ bool bucket_iter_next(struct bucket_iter *it, struct bucket *ret)
         return false;
 }
 
-double bucket_fraction_below(const struct bucket *b, double v, bool linear)
+double bucket_fraction_below(const struct histogram_bucket *b, double v, bool linear)
 {
         if (linear)
                 return (v - b->lower) / (b->upper - b->lower);
@@ -169,10 +169,10 @@ void cumulative_iter_init(struct cumulative_iter *c, const struct histogram *h)
         c->index = c->next.index;
 }
 
-bool cumulative_iter_next(struct cumulative_iter *c, struct bucket *ret)
+bool cumulative_iter_next(struct cumulative_iter *c, struct histogram_bucket *ret)
 {
         const struct histogram *h = c->it.h;
-        struct bucket b = {.lower = -INFINITY, .lower_inclusive = true, .upper_inclusive = true};
+        struct histogram_bucket b = {.lower = -INFINITY, .lower_inclusive = true, .upper_inclusive = true};
         if (!c->started) {
                 c->started = true;
                 if (h->zero_count != 0) {

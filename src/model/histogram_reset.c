@@ -72,7 +72,7 @@ static bool lost(struct merged c, struct merged p)
 }
 
 /* Takes the buckets that end at or below the bound. */
-static double roll_up(struct bucket_iter *it, struct bucket *b, bool *has, double bound)
+static double roll_up(struct bucket_iter *it, struct histogram_bucket *b, bool *has, double bound)
 {
         double sum = 0;
         while (*has && b->upper <= bound) {
@@ -86,7 +86,7 @@ static double roll_up(struct bucket_iter *it, struct bucket *b, bool *has, doubl
 static bool lost_between_common_bounds(const struct histogram *h, const struct histogram *p)
 {
         struct bucket_iter hi, pi;
-        struct bucket hb = {0}, pb = {0};
+        struct histogram_bucket hb = {0}, pb = {0};
         bucket_iter_init(&hi, h, BUCKETS_POSITIVE);
         bucket_iter_init(&pi, p, BUCKETS_POSITIVE);
         bool h_has = bucket_iter_next(&hi, &hb), p_has = bucket_iter_next(&pi, &pb);

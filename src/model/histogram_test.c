@@ -365,7 +365,7 @@ TEST(histogram, reductions_as_the_tables)
         tables_close(&t);
 }
 
-static void check_bucket(const struct bucket *got, const struct json *want, const char *name, size_t i)
+static void check_bucket(const struct histogram_bucket *got, const struct json *want, const char *name, size_t i)
 {
         CHECK_MSG(got->lower == number(json_get(want, STR("Lower"))) &&
                           got->upper == number(json_get(want, STR("Upper"))) &&
@@ -380,7 +380,7 @@ static void check_order(const struct histogram *h, enum bucket_order order, cons
                         const char *name)
 {
         struct bucket_iter it;
-        struct bucket b;
+        struct histogram_bucket b;
         bucket_iter_init(&it, h, order);
         size_t n = want ? want->n : 0;
         for (size_t i = 0; i < n; i++) {
@@ -445,7 +445,7 @@ TEST(histogram, buckets_in_order_as_the_tables)
                         CHECK_OK(int_histogram_to_float(&t.a, read_int(&t.a, json_get(c, STR("histogram"))), &h));
                         const struct json *want = json_get(c, STR("expectedBuckets"));
                         struct cumulative_iter it;
-                        struct bucket b;
+                        struct histogram_bucket b;
                         cumulative_iter_init(&it, h);
                         for (size_t i = 0; i < want->n; i++) {
                                 CHECK(cumulative_iter_next(&it, &b));
@@ -459,7 +459,7 @@ TEST(histogram, buckets_in_order_as_the_tables)
 
 /* As upstream's test: the three parts one after the other, each cut at the zero bucket if that is there. */
 static size_t parts_of(const struct histogram *h, enum bucket_order first, enum bucket_order last, bool has_zero,
-                       struct bucket *out)
+                       struct histogram_bucket *out)
 {
         size_t n = 0;
         for (int part = 0; part < 3; part++) {
@@ -495,7 +495,7 @@ TEST(histogram, all_buckets_as_the_tables)
                                 CHECK_U64(h->pos.n, 0);
                         if (!json_bool(json_get(c, STR("includeNeg"))))
                                 CHECK_U64(h->neg.n, 0);
-                        struct bucket want[64], got;
+                        struct histogram_bucket want[64], got;
                         size_t n = parts_of(h, down ? BUCKETS_POSITIVE_DOWN : BUCKETS_NEGATIVE_UP,
                                             down ? BUCKETS_NEGATIVE : BUCKETS_POSITIVE, has_zero, want);
                         struct bucket_iter it;

@@ -7,7 +7,7 @@
 #include "codec/float_text.h"
 #include "model/histogram_layout.h"
 
-static void put_bucket(struct buf *b, const struct bucket *k, bool integer)
+static void put_bucket(struct buf *b, const struct histogram_bucket *k, bool integer)
 {
         buf_puts(b, k->lower_inclusive ? ", [" : ", (");
         buf_put_float(b, k->lower, 'g');
@@ -26,7 +26,7 @@ static void put_bucket(struct buf *b, const struct bucket *k, bool integer)
 static void put_side(struct buf *b, const struct histogram *h, enum bucket_order order, bool integer)
 {
         struct bucket_iter it;
-        struct bucket k;
+        struct histogram_bucket k;
         bucket_iter_init(&it, h, order);
         while (bucket_iter_next(&it, &k))
                 if (integer ? memcmp(&k.count, &(uint64_t){0}, 8) != 0 : k.count != 0)
@@ -39,7 +39,7 @@ static void put_all(struct buf *b, const struct histogram *h, bool integer, bool
         buf_put_float(b, h->sum, 'g');
         put_side(b, h, BUCKETS_NEGATIVE_UP, integer);
         if (has_zero) {
-                struct bucket z = histogram_zero_bucket(h);
+                struct histogram_bucket z = histogram_zero_bucket(h);
                 put_bucket(b, &z, integer);
         }
         put_side(b, h, BUCKETS_POSITIVE, integer);
@@ -99,7 +99,7 @@ void buf_put_histogram_json(struct buf *b, const struct histogram *h)
         buf_puts(b, ",\"sum\":");
         put_quoted(b, h->sum);
         struct bucket_iter it;
-        struct bucket k;
+        struct histogram_bucket k;
         bool any = false;
         bucket_iter_init(&it, h, BUCKETS_ALL);
         while (bucket_iter_next(&it, &k)) {

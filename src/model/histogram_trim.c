@@ -33,7 +33,7 @@ struct kept {
 
 /* An endless bucket says nothing of how its observations lie: all or nothing, except that one from -Inf to a positive
  * bound is taken to begin at 0. */
-static struct kept keep_of_endless(const struct bucket *b, double x, bool is_upper)
+static struct kept keep_of_endless(const struct histogram_bucket *b, double x, bool is_upper)
 {
         if (b->lower == -INFINITY) {
                 if (is_upper) {
@@ -56,7 +56,7 @@ static struct kept keep_of_endless(const struct bucket *b, double x, bool is_upp
         return (struct kept){0, finite_or_zero(b->lower)};
 }
 
-static struct kept keep_of(const struct bucket *b, double x, bool is_upper, bool positive, bool linear)
+static struct kept keep_of(const struct histogram_bucket *b, double x, bool is_upper, bool positive, bool linear)
 {
         if (b->lower == -INFINITY || b->upper == INFINITY)
                 return keep_of_endless(b, x, is_upper);
@@ -96,7 +96,7 @@ static bool trim_side(struct histogram *h, bool positive, double x, bool is_uppe
         bool linear = histogram_is_custom(h), has = false;
         struct buckets *side = positive ? &h->pos : &h->neg;
         struct bucket_iter it;
-        struct bucket b;
+        struct histogram_bucket b;
         bucket_iter_init(&it, h, positive ? BUCKETS_POSITIVE : BUCKETS_NEGATIVE);
         for (uint32_t i = 0; bucket_iter_next(&it, &b); i++) {
                 if (b.count == 0)

@@ -19,7 +19,7 @@ double histogram_zero_count_for(const struct histogram *h, const struct histogra
                 again = false;
                 zero = h->zero_count;
                 struct bucket_iter it;
-                struct bucket b;
+                struct histogram_bucket b;
                 bucket_iter_init(&it, h, BUCKETS_POSITIVE);
                 for (uint32_t i = 0; bucket_iter_next(&it, &b) && !(b.lower >= t); i++) {
                         kahan_inc(b.count, &zero, &comp);
@@ -54,7 +54,7 @@ double histogram_zero_count_for(const struct histogram *h, const struct histogra
 static struct error *drop_inside(struct arena *a, struct histogram *h, struct histogram *c)
 {
         struct bucket_iter it;
-        struct bucket b;
+        struct histogram_bucket b;
         bucket_iter_init(&it, h, BUCKETS_POSITIVE);
         for (uint32_t i = 0; bucket_iter_next(&it, &b) && !(b.lower >= h->zero_threshold); i++) {
                 h->pos.counts[i] = 0;
