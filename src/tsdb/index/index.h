@@ -22,6 +22,14 @@ struct index_reader;
 struct error *index_open(const char *path, struct index_reader **ret) MUST_CHECK;
 /* Over bytes in memory, borrowed: for tests and fuzzing. */
 struct error *index_of_bytes(Str bytes, struct index_reader **ret) MUST_CHECK;
+/* Over two of its sections only, borrowed, without length and checksum: symbols, names, values and places of lists can be asked; postings and series
+ * lie elsewhere (index_values.list, index_series_of_bytes). */
+struct index_parts {
+        int version;
+        Str symbols, table;             /* the postings offset table */
+        uint64_t symbols_place;         /* of symbols.p in the index file: version 1 refers to places */
+};
+struct error *index_of_parts(const struct index_parts *parts, struct index_reader **ret) MUST_CHECK;
 void index_close(struct index_reader *ix);              /* NULL is fine */
 
 int index_version(const struct index_reader *ix);
@@ -66,6 +74,12 @@ bool index_values_next(struct index_values *it, Str *ret);
 size_t index_value_count(const struct index_reader *ix, size_t i_name);
 struct error *index_postings_at(const struct index_reader *ix, uint64_t place, struct postings *ret) MUST_CHECK;
 
+/* Place of the list of all series; false: there is none. */
+bool index_all_place(const struct index_reader *ix, uint64_t *ret);
+/* Where the next list begins, behind the one at place; UINT64_MAX: it is the last. it: as it stood when it gave place, makes it cheap; NULL: a walk
+ * through the table. */
+uint64_t index_list_after(const struct index_reader *ix, uint64_t place, const struct index_values *it);
+
 /* Of one loop: the labels of the series before (what neighbours share is not looked up again), and room for chunks. Begin with n = turn = 0. */
 enum { INDEX_NEAR_LABELS = 64, INDEX_NEAR_CHUNKS = 128 };
 struct index_near {
@@ -78,6 +92,10 @@ struct index_near {
 /* chunks may be NULL: not wanted. near may be NULL; with it chunks are valid until its next use of the same turn (mod 2). ERROR_CORRUPT, ERROR_LIMIT past the arena's budget. */
 struct error *index_series(const struct index_reader *ix, uint64_t ref, struct arena *arena, struct index_near *near, Labels *ret_labels,
                            struct index_chunk **ret_chunks, size_t *ret_n) MUST_CHECK;
+
+/* The same over the content of one entry (without length and checksum) that the caller has read and checked. */
+struct error *index_series_of_bytes(const struct index_reader *ix, Str entry, struct arena *arena, struct index_near *near, Labels *ret_labels,
+                                    struct index_chunk **ret_chunks, size_t *ret_n) MUST_CHECK;
 
 /* Refs that match, and what is cheaper to ask of the labels of each: those matchers are left in rest. */
 struct index_selection {

@@ -53,17 +53,15 @@ static struct error *load_toc(struct index_reader *ix)
         return NULL;
 }
 
-static struct error *load_symbols(struct index_reader *ix)
+/* s: the section without length and checksum. */
+static struct error *set_symbols(struct index_reader *ix, Str s, uint64_t place)
 {
-        Str s;
-        struct error *e = index_section(ix, "symbol table", ix->toc.symbols, &s);
-        if (e)
-                return e;
         if (s.n < 4)
                 return error_new(ERROR_CORRUPT, "symbol table: %zu bytes", s.n);
         ix->n_symbols = get_be32(s.p);
         ix->symbols = (const uint8_t *)s.p + 4;
         ix->symbols_end = (const uint8_t *)s.p + s.n;
+        ix->symbols_place = place + 4;
         if (ix->n_symbols > s.n - 4)
                 return error_new(ERROR_CORRUPT, "symbol table: %" PRIu32 " symbols do not fit %zu bytes", ix->n_symbols,
                                  s.n);
@@ -79,6 +77,13 @@ static struct error *load_symbols(struct index_reader *ix)
                                          ix->n_symbols);
         }
         return NULL;
+}
+
+static struct error *load_symbols(struct index_reader *ix)
+{
+        Str s;
+        struct error *e = index_section(ix, "symbol table", ix->toc.symbols, &s);
+        return e ? e : set_symbols(ix, s, ix->toc.symbols + 4);
 }
 
 static struct error *load(struct index_reader *ix)
@@ -97,6 +102,21 @@ struct error *index_of_bytes(Str bytes, struct index_reader **ret)
         ix->p = (const uint8_t *)bytes.p;
         ix->n = bytes.n;
         struct error *e = load(ix);
+        if (e) {
+                index_close(ix);
+                return e;
+        }
+        *ret = ix;
+        return NULL;
+}
+
+struct error *index_of_parts(const struct index_parts *parts, struct index_reader **ret)
+{
+        struct index_reader *ix = mem_new(struct index_reader);
+        ix->version = parts->version;
+        struct error *e = set_symbols(ix, parts->symbols, parts->symbols_place);
+        if (!e)
+                e = index_set_table(ix, parts->table);
         if (e) {
                 index_close(ix);
                 return e;
@@ -159,10 +179,9 @@ uint32_t index_symbol_count(const struct index_reader *ix)
 /* Version 1 refers to symbols by their place in the file; only places where one begins count. */
 static const uint8_t *symbol_v1(const struct index_reader *ix, uint32_t ref)
 {
-        uint64_t first = (uint64_t)(ix->symbols - ix->p);
-        if (ref < first)
+        if (ref < ix->symbols_place)
                 return NULL;
-        uint32_t place = (uint32_t)(ref - first);
+        uint32_t place = (uint32_t)(ref - ix->symbols_place);
         size_t lo = 0, hi = ix->symbol_places.n;
         while (lo < hi) {
                 size_t mid = lo + (hi - lo) / 2;
@@ -325,6 +344,16 @@ struct error *index_series(const struct index_reader *ix, uint64_t ref, struct a
         struct error *e = series_at(ix, ref, &c);
         if (!e)
                 e = read_labels(ix, &c, arena, near, ret_labels);
+        if (!e && ret_chunks)
+                e = read_chunks(&c, arena, near, ret_chunks, ret_n);
+        return e;
+}
+
+struct error *index_series_of_bytes(const struct index_reader *ix, Str entry, struct arena *arena, struct index_near *near, Labels *ret_labels,
+                                    struct index_chunk **ret_chunks, size_t *ret_n)
+{
+        struct cursor c = cursor_of(entry);
+        struct error *e = read_labels(ix, &c, arena, near, ret_labels);
         if (!e && ret_chunks)
                 e = read_chunks(&c, arena, near, ret_chunks, ret_n);
         return e;

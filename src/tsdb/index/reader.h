@@ -22,6 +22,7 @@ struct index_reader {
         uint64_t series_end;
 
         const uint8_t *symbols, *symbols_end;           /* first string; its checksum */
+        uint64_t symbols_place;         /* of the first string in the index file */
         uint32_t n_symbols;
         VEC(uint32_t) symbol_places;    /* from `symbols`, each SYMBOL_STEPth; version 1: sorted places in the file of all, in order of the table */
 
@@ -35,5 +36,6 @@ struct index_reader {
 /* The content of a section without length and checksum, whose checksum is right. */
 struct error *index_section(const struct index_reader *ix, const char *what, uint64_t at, Str *ret) MUST_CHECK;
 struct error *index_load_table(struct index_reader *ix) MUST_CHECK;
+struct error *index_set_table(struct index_reader *ix, Str s) MUST_CHECK;
 
 #endif

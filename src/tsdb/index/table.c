@@ -98,8 +98,12 @@ struct error *index_load_table(struct index_reader *ix)
 {
         Str s;
         struct error *e = index_section(ix, "postings offset table", ix->toc.postings_table, &s);
-        if (e)
-                return e;
+        return e ? e : index_set_table(ix, s);
+}
+
+struct error *index_set_table(struct index_reader *ix, Str s)
+{
+        struct error *e = NULL;
         if (s.n < 4)
                 return error_new(ERROR_CORRUPT, "postings offset table: %zu bytes", s.n);
         uint32_t n = get_be32(s.p);
@@ -253,4 +257,22 @@ struct error *index_all_postings(const struct index_reader *ix, struct postings 
 {
         *ret = (struct postings){0};
         return ix->has_all ? index_postings_at(ix, ix->all_place, ret) : NULL;
+}
+
+bool index_all_place(const struct index_reader *ix, uint64_t *ret)
+{
+        *ret = ix->all_place;
+        return ix->has_all;
+}
+
+uint64_t index_list_after(const struct index_reader *ix, uint64_t place, const struct index_values *it)
+{
+        struct entry x;
+        if (it && it->next && it->next < ix->table_end && ix->version != INDEX_V1 && entry_read(ix, it->next, &x) && x.list > place)
+                return x.list;
+        uint64_t least = UINT64_MAX;
+        for (const uint8_t *p = ix->table; p < ix->table_end && entry_read(ix, p, &x); p = x.end)
+                if (x.list > place && x.list < least)
+                        least = x.list;
+        return least;
 }
