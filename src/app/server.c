@@ -424,6 +424,7 @@ static void server_done(struct server *s)
         free(s->flags);
         free(s->external_url);
         free(s->route_prefix);
+        vec_done(&s->group.parts);              /* its descriptors stay: the thread that waits for a second signal reads them */
         mutex_done(&s->mu);
         mutex_done(&s->reload_mu);
 }

@@ -76,7 +76,7 @@ static Str path_clean(struct arena *a, Str path)
 static bool gate(struct http_request *r, void *ctx)
 {
         struct web *w = ctx;
-        Str raw, query;
+        Str raw = r->target, query = STR("");
         str_cut(r->target, '?', &raw, &query);
         if (r->method != HTTP_OPTIONS && str_has_prefix(raw, STR("/")) && !path_is_clean(raw)) {
                 Str to = arena_printf(r->arena, STR_FMT "%s" STR_FMT, STR_ARG(path_clean(r->arena, raw)), query.n ? "?" : "", STR_ARG(query));
