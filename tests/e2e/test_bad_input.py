@@ -324,3 +324,37 @@ def test_full_disk(t):
     after = {s["metric"]["i"]: {tuple(x) for x in s["values"]} for s in q.query("m[10m]")}
     check(all(tuple(x) in after[i] for i, v in known.items() for x in v), "samples were lost over the full disk and a crash")
     check_eq(q.stop(), 0)
+
+
+def test_web_configuration_files(t):
+    """Operators always pass one, mostly empty: that is taken. What is not supported is refused by name."""
+    p = t.prometheus(config([]), f"--web.config.file={t.write('web-empty.yml', '')}")
+    check_eq(p.stop(), 0)
+    if "coeus" not in role(None, "prometheus")[0]:
+        t.skip("the original knows what we refuse")
+    for name, text, words in (("web-tls.yml", "tls_server_config: {}\n", ("web-tls.yml", "not supported")), ("web-broken.yml", "a: [\n", ("web-broken.yml", "yaml"))):
+        q = t.prometheus(config([]), f"--web.config.file={t.write(name, text)}", ready=False)
+        check_eq(q.wait_exit(), 1, q.tail(5))
+        check(all(w in q.log for w in words), q.tail(5))
+    q = t.prometheus(config([]), "--web.config.file=/nonexistent/web.yml", ready=False)
+    check(q.wait_exit() != 0 and "/nonexistent/web.yml" in q.log, q.tail(5))
+
+
+def test_requests_with_wrong_parameters(t):
+    p = t.prometheus(config([]))
+    api = "/api/v1/"
+    for path, status, text in (
+            ("query?query=up&time=abc", 400, "cannot parse"), ("query?query=up&timeout=0", 400, "context deadline exceeded"), ("query?query=sum(", 400, "parse error"),
+            ("query?query=up&limit=99999999999999999999", 400, "value out of range"), ("query?query=%zz", 400, "no expression found"),
+            ("query_range?query=up&start=0&end=30&step=0.0001", 400, "maximum resolution"), ("query_range?query=up&start=0&end=30&step=0", 400, "zero or negative"),
+            ("query_range?query=up&start=2&end=1&step=1", 400, "end timestamp"), ("series", 400, "no match[]"), ("series?match[]={}", 400, "non-empty matcher"),
+            ("labels?limit=%zz", 400, "invalid URL escape"), ("label/a/values?limit=-2", 400, "non-negative"), ("rules?group_next_token=x", 400, "group_next_token"),
+            ("targets/metadata?limit=x", 400, "limit"), ("status/tsdb?limit=0", 400, "positive"), ("nope", 404, "not found")):
+        r = p.get(api + path)
+        check(r.status == status and text in r.text, f"{path}: {r.status} {r.text[:300]}")
+    r = p.get("//api/v1/./query?query=up")
+    check_eq((r.status, r.headers.get("location")), (307, "/api/v1/query?query=up"), "a slash too many")
+    r = p.get("/%2e%2e/x")
+    check_eq(r.status, 404, "escaped dots are a name like any other")
+    check_eq(p.get("/federate?match[]={}").status, 200, "{} selects nothing")
+    check(p.alive(), p.tail())
