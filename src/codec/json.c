@@ -94,26 +94,6 @@ static bool parse_hex4(struct parser *x, uint32_t *ret)
         return true;
 }
 
-static char *put_utf8(char *to, uint32_t r)
-{
-        if (r < 0x80) {
-                *to++ = (char)r;
-        } else if (r < 0x800) {
-                *to++ = (char)(0xc0 | r >> 6);
-                *to++ = (char)(0x80 | (r & 0x3f));
-        } else if (r < 0x10000) {
-                *to++ = (char)(0xe0 | r >> 12);
-                *to++ = (char)(0x80 | (r >> 6 & 0x3f));
-                *to++ = (char)(0x80 | (r & 0x3f));
-        } else {
-                *to++ = (char)(0xf0 | r >> 18);
-                *to++ = (char)(0x80 | (r >> 12 & 0x3f));
-                *to++ = (char)(0x80 | (r >> 6 & 0x3f));
-                *to++ = (char)(0x80 | (r & 0x3f));
-        }
-        return to;
-}
-
 /* After the backslash; to == NULL only checks. */
 static bool parse_escape(struct parser *x, char **to)
 {
@@ -144,7 +124,7 @@ static bool parse_escape(struct parser *x, char **to)
         }
         if (r >= 0xd800 && r < 0xe000)
                 r = 0xfffd;
-        *to = put_utf8(*to, r);
+        *to += utf8_encode(r, *to);
         return true;
 }
 
@@ -193,7 +173,7 @@ static bool parse_string(struct parser *x, Str *ret)
                         uint32_t r;
                         size_t n = utf8_decode((Str){x->p, (size_t)(x->end - x->p)}, &r);
                         if (n == 0) {
-                                to = put_utf8(to, 0xfffd);
+                                to += utf8_encode(0xfffd, to);
                                 n = 1;
                         } else {
                                 memcpy(to, x->p, n);

@@ -28,6 +28,21 @@ size_t utf8_decode(Str s, uint32_t *ret_rune)
         return n;
 }
 
+size_t utf8_encode(uint32_t rune, char to[4])
+{
+        if (rune >= 0xd800 && rune < 0xe000)
+                rune = 0xfffd;
+        if (rune < 0x80) {
+                to[0] = (char)rune;
+                return 1;
+        }
+        size_t n = rune < 0x800 ? 2 : rune < 0x10000 ? 3 : 4;
+        for (size_t i = n - 1; i > 0; i--, rune >>= 6)
+                to[i] = (char)(0x80 | (rune & 0x3f));
+        to[0] = (char)((0xf00u >> n & 0xf0) | rune);
+        return n;
+}
+
 bool utf8_is_valid(Str s)
 {
         size_t i = 0;

@@ -54,3 +54,28 @@ TEST(rune_is_printable, counts_as_go_does)
               !rune_is_printable(0xe000));
         CHECK(!rune_is_printable(0x378) && rune_is_printable(0x1f600) && !rune_is_printable(0x110000));
 }
+
+static void encode_case(uint32_t rune, const char *want)
+{
+        char bytes[4];
+        size_t n = utf8_encode(rune, bytes);
+        CHECK_STR(((Str){bytes, n}), want);
+}
+
+TEST(utf8_encode, is_the_reverse_of_decoding)
+{
+        encode_case('a', "a");
+        encode_case(0x7ff, "\xdf\xbf");
+        encode_case(0x800, "\xe0\xa0\x80");
+        encode_case(0xffff, "\xef\xbf\xbf");
+        encode_case(0x10ffff, "\xf4\x8f\xbf\xbf");
+        encode_case(0xd800, "\xef\xbf\xbd");
+        for (uint32_t r = 1; r < 0x110000; r += 7) {
+                char bytes[4];
+                uint32_t back;
+                size_t n = utf8_encode(r, bytes);
+                if (r >= 0xd800 && r < 0xe000)
+                        continue;
+                CHECK(utf8_decode((Str){bytes, n}, &back) == n && back == r);
+        }
+}

@@ -161,25 +161,6 @@ static void utf8_locale_make(void)
         utf8_locale = newlocale(LC_CTYPE_MASK, "C.UTF-8", (locale_t)0);
 }
 
-static void put_rune(struct buf *b, uint32_t r)
-{
-        if (r < 0x80) {
-                buf_putc(b, (char)r);
-        } else if (r < 0x800) {
-                buf_putc(b, (char)(0xc0 | r >> 6));
-                buf_putc(b, (char)(0x80 | (r & 0x3f)));
-        } else if (r < 0x10000) {
-                buf_putc(b, (char)(0xe0 | r >> 12));
-                buf_putc(b, (char)(0x80 | (r >> 6 & 0x3f)));
-                buf_putc(b, (char)(0x80 | (r & 0x3f)));
-        } else {
-                buf_putc(b, (char)(0xf0 | r >> 18));
-                buf_putc(b, (char)(0x80 | (r >> 12 & 0x3f)));
-                buf_putc(b, (char)(0x80 | (r >> 6 & 0x3f)));
-                buf_putc(b, (char)(0x80 | (r & 0x3f)));
-        }
-}
-
 /* As strings.ToLower and ToUpper: rune by rune, bytes that are no UTF-8 become U+FFFD, but only if some byte is not
  * ASCII. */
 static void put_case(struct buf *b, Str s, bool upper)
@@ -198,7 +179,8 @@ static void put_case(struct buf *b, Str s, bool upper)
                 } else if (utf8_locale) {
                         r = (uint32_t)(upper ? towupper_l((wint_t)r, utf8_locale) : towlower_l((wint_t)r, utf8_locale));
                 }
-                put_rune(b, r);
+                char bytes[4];
+                buf_append(b, bytes, utf8_encode(r, bytes));
                 s = str_skip(s, n);
         }
 }

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "objstore/xml.h"
 
+#include "codec/quote.h"
+
 static struct error *broken(const struct xml *x, const char *what)
 {
         return error_new(ERROR_CORRUPT, "broken XML at byte %zu: %s", x->whole.n - x->rest.n, what);
@@ -11,19 +13,6 @@ void xml_init(struct xml *x, Str text, struct arena *a)
         *x = (struct xml){.rest = text, .whole = text, .arena = a};
         if (str_has_prefix(x->rest, STR("\xef\xbb\xbf")))
                 x->rest = str_skip(x->rest, 3);
-}
-
-static size_t put_utf8(char *p, uint32_t c)
-{
-        if (c < 0x80) {
-                p[0] = (char)c;
-                return 1;
-        }
-        size_t n = c < 0x800 ? 2 : c < 0x10000 ? 3 : 4;
-        for (size_t i = n - 1; i > 0; i--, c >>= 6)
-                p[i] = (char)(0x80 | (c & 0x3f));
-        p[0] = (char)((0xf00u >> n & 0xf0) | c);
-        return n;
 }
 
 /* name without & and ;. Zero: unknown. */
@@ -79,7 +68,7 @@ static struct error *decode(struct xml *x, Str raw, Str *ret)
                 uint32_t c = end > 0 ? entity(str_sub(raw, 1, (size_t)end)) : 0;
                 if (!c)
                         return broken(x, "unknown entity");
-                n += put_utf8(p + n, c); /* never longer than what stood there */
+                n += utf8_encode(c, p + n); /* never longer than what stood there */
                 raw = str_skip(raw, (size_t)end + 1);
         }
         *ret = (Str){p, n};

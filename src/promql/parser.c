@@ -216,32 +216,6 @@ double parser_number(struct parser *p, Str text, int pos)
         return 0;
 }
 
-static size_t put_utf8(uint32_t r, char *to)
-{
-        if (r >= 0xd800 && r < 0xe000)
-                r = 0xfffd;
-        if (r < 0x80) {
-                to[0] = (char)r;
-                return 1;
-        }
-        if (r < 0x800) {
-                to[0] = (char)(0xc0 | (r >> 6));
-                to[1] = (char)(0x80 | (r & 0x3f));
-                return 2;
-        }
-        if (r < 0x10000) {
-                to[0] = (char)(0xe0 | (r >> 12));
-                to[1] = (char)(0x80 | ((r >> 6) & 0x3f));
-                to[2] = (char)(0x80 | (r & 0x3f));
-                return 3;
-        }
-        to[0] = (char)(0xf0 | (r >> 18));
-        to[1] = (char)(0x80 | ((r >> 12) & 0x3f));
-        to[2] = (char)(0x80 | ((r >> 6) & 0x3f));
-        to[3] = (char)(0x80 | (r & 0x3f));
-        return 4;
-}
-
 static unsigned hex_value(char c)
 {
         return c <= '9' ? (unsigned)(c - '0') : (unsigned)((c | 0x20) - 'a') + 10;
@@ -276,7 +250,7 @@ static bool unescape(Str s, char *to, size_t *ret_n)
                         if (c == 'x')
                                 to[n++] = (char)v;
                         else
-                                n += put_utf8(v, to + n);
+                                n += utf8_encode(v, to + n);
                 } else {
                         const char *at = strchr(letters, c);
                         if (!at || !c)

@@ -170,25 +170,6 @@ static int hex_value(char c)
         return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
 }
 
-static void put_rune(struct buf *b, uint32_t r)
-{
-        if (r < 0x80) {
-                buf_putc(b, (char)r);
-        } else if (r < 0x800) {
-                buf_putc(b, (char)(0xc0 | r >> 6));
-                buf_putc(b, (char)(0x80 | (r & 0x3f)));
-        } else if (r < 0x10000) {
-                buf_putc(b, (char)(0xe0 | r >> 12));
-                buf_putc(b, (char)(0x80 | (r >> 6 & 0x3f)));
-                buf_putc(b, (char)(0x80 | (r & 0x3f)));
-        } else {
-                buf_putc(b, (char)(0xf0 | r >> 18));
-                buf_putc(b, (char)(0x80 | (r >> 12 & 0x3f)));
-                buf_putc(b, (char)(0x80 | (r >> 6 & 0x3f)));
-                buf_putc(b, (char)(0x80 | (r & 0x3f)));
-        }
-}
-
 /* U__my_2e_name: my.name. What is not well formed stays as it is.  Upstream: common model.UnescapeName, value encoding. */
 static Str name_unescape(Str s, struct arena *a)
 {
@@ -218,7 +199,8 @@ static Str name_unescape(Str s, struct arena *a)
                         return s;
                 }
                 i++;
-                put_rune(&b, r);
+                char bytes[4];
+                buf_append(&b, bytes, utf8_encode(r, bytes));
         }
         Str out = arena_str(a, buf_str(&b));
         buf_done(&b);
