@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Appenders: samples wait in columns; commit writes one batch to the log, then applies it under the head's lock.
+/* Appenders: samples wait in columns, and in the record that the log will get, written while the series is in the
+ * cache anyway; commit gives one batch to the log, then applies the columns under the head's lock.
  * Upstream: tsdb/head_append.go. */
 #include "base/log.h"
 #include "tsdb/head/private.h"
@@ -24,7 +25,8 @@ struct head_appender {
         struct arena arena;                       /* the histograms */
         RecordHistogramVec records;
         bool is_interleaved; /* a series is there twice: the log must keep the order */
-        struct buf rec;
+        struct buf rec; /* the n floats */
+        struct samples_encoder encoder;
         struct wal_batch batch;
 };
 enum { SPARE_MAX = 16, SPARE_SAMPLES_MAX = 1 << 16 };
@@ -151,7 +153,9 @@ static struct error *ha_append(struct appender *base, SeriesRef ref, Labels labe
                         return e;
         }
         struct series_slot *s = series_at(h, slot);
-        __builtin_prefetch((const void *)((uintptr_t)s + 4 * sizeof *s), 1); /* a scrape's series are neighbours */
+        /* A scrape's series are neighbours. */
+        __builtin_prefetch((const void *)((uintptr_t)s + 6 * sizeof *s), 1);
+        __builtin_prefetch((const void *)((uintptr_t)s + 6 * sizeof *s + 64), 1);
         TimeMs last = load_relaxed(&s->last_t);
         if (UNLIKELY(t <= last && last != TIME_MS_MIN)) {
                 uint64_t bits;
@@ -171,6 +175,14 @@ static struct error *ha_append(struct appender *base, SeriesRef ref, Labels labe
         }
         if (UNLIKELY(a->n == a->cap))
                 columns_grow(a);
+        if (UNLIKELY(a->n == 0)) {
+                buf_clear(&a->rec);
+                a->encoder = record_samples_begin(&a->rec, s->wal_ref, t);
+        }
+        char *end = LIKELY(a->rec.cap - a->rec.n >= RECORD_SAMPLE_MAX_BYTES)
+                            ? a->rec.p + a->rec.n
+                            : buf_reserve(&a->rec, RECORD_SAMPLE_MAX_BYTES);
+        a->rec.n += (size_t)((char *)record_sample_put(&a->encoder, (uint8_t *)end, s->wal_ref, t, v) - end);
         a->slots[a->n] = slot;
         a->t[a->n] = t;
         a->v[a->n++] = v;
@@ -309,7 +321,8 @@ static void apply_histogram_locked(struct head *h, const struct waiting_histogra
         sum->max = MAX(sum->max, w->t);
 }
 
-static void apply_locked(struct head *h, const struct head_appender *a)
+/* Takes the pins of floats off as it goes, while the series are in the cache. */
+static void apply_locked(struct head *h, struct head_appender *a)
 {
         uint32_t commit = load_relaxed(&h->applied) + 1;
         TimeMs min = TIME_MS_MAX, max = TIME_MS_MIN, floor_ms = load_relaxed(&h->min_valid_ms);
@@ -326,10 +339,16 @@ static void apply_locked(struct head *h, const struct head_appender *a)
                         for (; k < a->histograms.n && a->histograms.p[k].before <= i; k++)
                                 apply_histogram_locked(h, &a->histograms.p[k], commit, floor_ms, &sum);
                 }
+                if (i + 16 < a->n) {
+                        const char *coming = (const char *)series_at(h, a->slots[i + 16]);
+                        __builtin_prefetch(coming, 1);
+                        __builtin_prefetch(coming + 64, 1);
+                }
                 if (i + 8 < a->n)
                         prefetch_chunk(h, a->slots[i + 8]);
                 if (t < floor_ms) {
                         late++;
+                        series_unpin(h, a->slots[i]);
                         continue;
                 }
                 struct mutex *stripe = stripe_of(h, a->slots[i]);
@@ -343,6 +362,7 @@ static void apply_locked(struct head *h, const struct head_appender *a)
                 bool ok = UNLIKELY(s->open_flags & OPEN_HISTOGRAM && is_stale_nan(a->v[i]))
                                   ? series_append_stale_locked(h, a->slots[i], s, t, a->v[i], commit)
                                   : series_append_locked(h, a->slots[i], s, t, a->v[i], commit);
+                series_unpin(h, a->slots[i]);
                 if (!ok)
                         continue;
                 appended++;
@@ -351,6 +371,7 @@ static void apply_locked(struct head *h, const struct head_appender *a)
         }
         if (held)
                 mutex_unlock(held);
+        a->n = 0;
         for (; k < a->histograms.n; k++)
                 apply_histogram_locked(h, &a->histograms.p[k], commit, floor_ms, &sum);
         appended += sum.appended;
@@ -452,10 +473,8 @@ static struct error *ha_commit(struct appender *base)
         struct error *e = NULL;
         if (a->n == 0 && a->histograms.n == 0)
                 goto out;
-        buf_clear(&a->rec);
         wal_batch_clear(&a->batch);
         if (LIKELY(a->histograms.n == 0)) {
-                put_floats(h, a, 0, a->n);
                 e = wal_batch_add(&a->batch, buf_str(&a->rec));
                 if (e)
                         goto out;
