@@ -4,6 +4,17 @@
 #include <snappy-c.h>
 #include <zstd.h>
 
+/* Compression is the dearest part of an append when values have many digits: then it takes an eighth of all time and
+ * saves a fifth of a file that lives two hours. A piece from the middle tells; idle series shrink to a half or less. */
+static bool snappy_pays(Str rec, char *scratch)
+{
+        enum { PIECE_BYTES = 4096 };
+        if (rec.n < 8 * PIECE_BYTES)
+                return true;
+        size_t n = snappy_max_compressed_length(PIECE_BYTES);
+        return snappy_compress(rec.p + rec.n / 2, PIECE_BYTES, scratch, &n) == SNAPPY_OK && n < PIECE_BYTES / 4 * 3;
+}
+
 struct error *wal_pack(enum wal_compression how, Str rec, struct buf *out, uint8_t *ret_flag)
 {
         *ret_flag = 0;
@@ -18,6 +29,10 @@ struct error *wal_pack(enum wal_compression how, Str rec, struct buf *out, uint8
         if (!to)
                 return error_new(ERROR_LIMIT, "batch is too large for the log");
         if (how == WAL_SNAPPY) {
+                if (!snappy_pays(rec, to)) {
+                        buf_put(out, rec);
+                        return NULL;
+                }
                 if (snappy_compress(rec.p, rec.n, to, &n) != SNAPPY_OK)
                         return error_new(ERROR_INTERNAL, "snappy: cannot compress");
         } else {
