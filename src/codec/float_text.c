@@ -8,7 +8,7 @@
 
 /* Digits of a shortest decimal: 0.d1d2…dn * 10^point. */
 struct digits {
-        char d[24];
+        char d[48]; /* more than there are: copies of a fixed size may read past n */
         int n;
         int point;
 };
@@ -17,9 +17,20 @@ static const char pairs[] =
         "0001020304050607080910111213141516171819202122232425262728293031323334353637383940414243444546474849"
         "5051525354555657585960616263646566676869707172737475767778798081828384858687888990919293949596979899";
 
-/* The decimal digits of v, ending at `end`; returns where they begin. */
+static inline void print_8(char *p, uint32_t v)
+{
+        uint32_t a = v / 10000, b = v % 10000;
+        memcpy(p, pairs + 2 * (a / 100), 2);
+        memcpy(p + 2, pairs + 2 * (a % 100), 2);
+        memcpy(p + 4, pairs + 2 * (b / 100), 2);
+        memcpy(p + 6, pairs + 2 * (b % 100), 2);
+}
+
+/* The decimal digits of v, ending at `end`; returns where they begin. Eight at a time: those do not wait for each other. */
 static char *print_backwards(char *end, uint64_t v)
 {
+        for (; v >= 100000000; v /= 100000000)
+                print_8(end -= 8, (uint32_t)(v % 100000000));
         for (; v >= 100; v /= 100)
                 memcpy(end -= 2, pairs + 2 * (v % 100), 2);
         if (v >= 10)
@@ -36,9 +47,9 @@ static struct digits digits_of(double v)
         uint64_t all;
         int exponent;
         float_shim_shortest(v, &all, &exponent);
-        char text[24], *end = text + sizeof text, *from = print_backwards(end, all);
+        char text[48], *end = text + 24, *from = print_backwards(end, all);
         g.n = (int)(end - from);
-        memcpy(g.d, from, (size_t)g.n);
+        memcpy(g.d, from, 24); /* at most 20 count */
         g.point = g.n + exponent;
         return g;
 }
@@ -64,6 +75,12 @@ static char *print_e(char *p, const struct digits *g)
 
 static char *print_f(char *p, const struct digits *g)
 {
+        if (LIKELY(g->point > 0 && g->point < g->n)) { /* all of it is overwritten or behind the end */
+                memcpy(p, g->d, 24);
+                p[g->point] = '.';
+                memcpy(p + g->point + 1, g->d + g->point, 20);
+                return p + g->n + 1;
+        }
         int whole = g->point < g->n ? g->point : g->n; /* digits in front of the point */
         if (whole <= 0) {
                 *p++ = '0';
@@ -101,8 +118,8 @@ size_t float_print(double v, char fmt, char ret[FLOAT_TEXT_MAX_BYTES])
                 *p++ = '-';
         double abs = fabs(v);
         if (fmt == 'f' && abs < 1e15 && abs == (double)(uint64_t)abs) {
-                char text[24], *end = text + sizeof text, *from = print_backwards(end, (uint64_t)abs);
-                memcpy(p, from, (size_t)(end - from));
+                char text[48], *end = text + 24, *from = print_backwards(end, (uint64_t)abs);
+                memcpy(p, from, 16);
                 return (size_t)(p - ret) + (size_t)(end - from);
         }
         struct digits g = digits_of(v);
@@ -117,9 +134,15 @@ void buf_put_float(struct buf *b, double v, char fmt)
         buf_append(b, text, float_print(v, fmt, text));
 }
 
-void buf_put_sample_value(struct buf *b, double v)
+size_t float_print_sample(double v, char ret[FLOAT_TEXT_MAX_BYTES])
 {
         double abs = fabs(v);
         bool e = abs != 0 && isfinite(v) && (abs < 1e-6 || abs >= 1e21);
-        buf_put_float(b, v, e ? 'e' : 'f');
+        return float_print(v, e ? 'e' : 'f', ret);
+}
+
+void buf_put_sample_value(struct buf *b, double v)
+{
+        char text[FLOAT_TEXT_MAX_BYTES];
+        buf_append(b, text, float_print_sample(v, text));
 }

@@ -14,6 +14,7 @@ size_t float_print(double v, char fmt, char ret[FLOAT_TEXT_MAX_BYTES]);
 void buf_put_float(struct buf *b, double v, char fmt);
 /* Sample values of the HTTP API: 'f', but 'e' when |v| < 1e-6 or >= 1e21 (0 and NaN, Inf excepted). */
 void buf_put_sample_value(struct buf *b, double v);
+size_t float_print_sample(double v, char ret[FLOAT_TEXT_MAX_BYTES]);
 /* All of s as Go's ParseFloat(s, 64) takes it: decimal, hex floats, inf, infinity, nan in any case, underscores between
  * digits. Out of range is true with ±Inf and *ret_range, where Go answers ErrRange; ret_range may be NULL. */
 bool float_parse(Str s, double *ret, bool *ret_range);

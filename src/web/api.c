@@ -341,26 +341,46 @@ void json_put_member(struct buf *b, const char *key, Str value)
         json_put_api_str(b, value);
 }
 
-void json_put_ms(struct buf *b, TimeMs t)
+/* At most 21 bytes. */
+static char *print_ms(char *p, TimeMs t)
 {
         uint64_t abs = t < 0 ? (uint64_t)-(t + 1) + 1 : (uint64_t)t;
         if (t < 0)
-                buf_putc(b, '-');
-        buf_put_u64(b, abs / 1000);
+                *p++ = '-';
+        if (LIKELY(abs / 1000 < UINT64_C(1000000000000000)))
+                p += float_print((double)(abs / 1000), 'f', p);
+        else
+                p += sprintf(p, "%llu", (unsigned long long)(abs / 1000)); /* a double would round it */
         unsigned part = (unsigned)(abs % 1000);
         if (part) {
                 char frac[4] = {'.', (char)('0' + part / 100), (char)('0' + part / 10 % 10), (char)('0' + part % 10)};
-                buf_append(b, frac, sizeof frac);
+                memcpy(p, frac, sizeof frac);
+                p += sizeof frac;
         }
+        return p;
 }
 
+void json_put_ms(struct buf *b, TimeMs t)
+{
+        char *from = buf_reserve(b, 32 + FLOAT_TEXT_MAX_BYTES);
+        if (from)
+                b->n += (size_t)(print_ms(from, t) - from);
+}
+
+/* A large answer is a million of these. */
 void json_put_point(struct buf *b, TimeMs t, double v)
 {
-        buf_putc(b, '[');
-        json_put_ms(b, t);
-        buf_append(b, ",\"", 2);
-        buf_put_sample_value(b, v);
-        buf_append(b, "\"]", 2);
+        char *from = buf_reserve(b, 64 + FLOAT_TEXT_MAX_BYTES);
+        if (!from)
+                return;
+        char *p = from;
+        *p++ = '[';
+        p = print_ms(p, t);
+        memcpy(p, ",\"", 2);
+        p += 2;
+        p += float_print_sample(v, p);
+        memcpy(p, "\"]", 2);
+        b->n += (size_t)(p + 2 - from);
 }
 
 void json_put_strs(struct buf *b, const Str *v, size_t n)
