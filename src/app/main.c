@@ -6,6 +6,11 @@
 #include "app/roles.h"
 #include "base/compiler.h"
 
+/* What jemalloc reads when it starts; MALLOC_CONF in the environment goes before it. The head has slabs of its own, so few
+ * arenas are enough; freed pages go back to the kernel after a second: what a large query took is not kept. */
+extern const char *malloc_conf;
+const char *malloc_conf = "narenas:2,dirty_decay_ms:1000,muzzy_decay_ms:0,lg_tcache_max:13";
+
 struct role {
         const char *name;
         const char *what;

@@ -9,6 +9,11 @@ uint64_t hash_bytes(const void *p, size_t n)
         return XXH64(n ? p : "", n, 0);
 }
 
+uint64_t hash_seeded(const void *p, size_t n, uint64_t seed)
+{
+        return XXH3_64bits_withSeed(n ? p : "", n, seed);
+}
+
 uint64_t hash_fnv64a(const void *p, size_t n)
 {
         const unsigned char *c = p;

@@ -6,6 +6,7 @@
 #include "base/str.h"
 
 uint64_t hash_bytes(const void *p, size_t n);           /* XXH64, seed 0: fixed for ever, may be stored */
+uint64_t hash_seeded(const void *p, size_t n, uint64_t seed);   /* XXH3; with a secret seed nobody can aim at collisions */
 uint64_t hash_fnv64a(const void *p, size_t n);
 
 static inline uint64_t hash_str(Str s)

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* append.c — one body through the cache into an appender.
  *
- * The usual line is one memcmp against the text that came after the last one in the scrape before, a value, and one
- * append by reference. Nothing is allocated for it. */
-#include "base/hash.h"
+ * The usual line is one hash that equals that of the text that came after the last one in the scrape before, a value, and
+ * one append by reference. Nothing is allocated for it. */
 #include "collect/scrape/cache_impl.h"
 #include "collect/scrape/target.h"
 #include "model/expo/parse.h"
@@ -229,7 +228,7 @@ static struct error *known_sample(struct appending *a, uint32_t i, const struct 
 }
 
 /* A text that is not there, or was not in the last good scrape. */
-static struct error *new_sample(struct appending *a, uint32_t dead, uint32_t hash, const struct expo_entry *x)
+static struct error *new_sample(struct appending *a, uint32_t dead, uint64_t hash, const struct expo_entry *x)
 {
         struct scrape_cache *c = a->c;
         a->r->scraped++;
@@ -285,20 +284,28 @@ static struct error *append_entry(struct appending *a, const struct expo_entry *
         case EXPO_END:
                 return NULL;
         }
-        uint32_t hash = (uint32_t)hash_str(x->series);
+        uint64_t hash = cache_hash(c, x->series);
         uint32_t i = cache_find(c, x->series, hash);
         if (i != SERIES_NONE && series_is_alive(c, &c->v.p[i]))
                 return known_sample(a, i, x);
         return new_sample(a, i, hash, x);
 }
 
-static struct error *append_body(struct appending *a)
+static bool next_is_expected(struct appending *a, struct expo_entry *x)
 {
         struct scrape_cache *c = a->c;
+        if (a->expected == SERIES_NONE || !series_is_alive(c, &c->v.p[a->expected]))
+                return false;
+        const struct scrape_series *s = &c->v.p[a->expected];
+        Str text = expo_peek(&a->parser, s->key_n);
+        return text.n > 0 && cache_hash(c, text) == s->hash && expo_next_known(&a->parser, text, x);
+}
+
+static struct error *append_body(struct appending *a)
+{
         for (;;) {
                 struct expo_entry x;
-                if (a->expected != SERIES_NONE && series_is_alive(c, &c->v.p[a->expected]) &&
-                    expo_next_known(&a->parser, series_key(c, &c->v.p[a->expected]), &x)) {
+                if (next_is_expected(a, &x)) {
                         struct error *e = known_sample(a, a->expected, &x);
                         if (e)
                                 return e;

@@ -58,6 +58,9 @@ struct error *expo_next(struct expo_parser *p, struct expo_entry *ret) MUST_CHEC
  * parses only that value and timestamp, true. Else false and nothing consumed. Only the fields of EXPO_SERIES (and of
  * an exemplar) are written. */
 bool expo_next_known(struct expo_parser *p, Str series, struct expo_entry *ret);
+/* The next n bytes of the body if white space follows them, else nothing: for who knows a series by the hash of its text
+ * only and asks expo_next_known() for these bytes themselves. */
+Str expo_peek(const struct expo_parser *p, size_t n);
 /* The labels of the entry's series bytes (with __name__), sorted; unescaped values are in the arena. Empty values and
  * duplicate names are kept: honor_labels must see the first, the caller refuses the second. le of histograms and
  * quantile of summaries are written as OpenMetrics wants them: 1 becomes 1.0. ERROR_LIMIT past the arena's budget. Call

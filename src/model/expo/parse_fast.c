@@ -250,12 +250,20 @@ static inline bool scan_end(struct expo_parser *p, const char *q, Str series, st
         return true;
 }
 
+Str expo_peek(const struct expo_parser *p, size_t n)
+{
+        if (p->at >= p->n || p->n - p->at <= n)
+                return (Str){NULL, 0};
+        const char *line = p->start + p->at;
+        return line[n] == ' ' || line[n] == '\t' ? (Str){line, n} : (Str){NULL, 0};
+}
+
 bool expo_next_known(struct expo_parser *p, Str series, struct expo_entry *ret)
 {
         if (UNLIKELY(p->state != LEX_INIT || p->at >= p->n || p->n - p->at <= series.n || series.n == 0))
                 return false;
         const char *line = p->start + p->at;
-        if (memcmp(line, series.p, series.n) != 0)
+        if (series.p != line && memcmp(line, series.p, series.n) != 0)
                 return false;
         char after = line[series.n];
         if (after != ' ' && (after != '\t' || p->format != EXPO_TEXT))
