@@ -97,9 +97,9 @@ static int inflate_message(struct grpc_reader *r, Str *ret, struct grpc_status *
 
 int grpc_reader_next(struct grpc_reader *r, Str *ret, struct grpc_status *ret_status)
 {
-        Str left = str_skip(buf_str(&r->in), r->at);
-        if (left.n < GRPC_FRAME_HEAD_BYTES)
+        if (r->in.n - r->at < GRPC_FRAME_HEAD_BYTES)
                 return 0;
+        Str left = str_skip(buf_str(&r->in), r->at);
         uint8_t flag = (uint8_t)left.p[0];
         uint32_t n = get_be32(left.p + 1);
         if (flag > 1) {

@@ -218,7 +218,7 @@ static struct error *decode(const struct pb_message *m, Str bytes, struct arena 
 struct error *pb_decode(const struct pb_message *m, Str bytes, struct arena *a, void *ret)
 {
         memset(ret, 0, m->size);
-        return decode(m, bytes, a, 0, ret);
+        return bytes.n ? decode(m, bytes, a, 0, ret) : NULL;
 }
 
 /* --- writing --- */
