@@ -115,6 +115,23 @@ TEST(head, samples_are_there_after_commit_and_after_reopening)
         free(dir);
 }
 
+TEST(head, opening_ends_when_it_is_cancelled)
+{
+        char *dir = fresh_dir("head-cancel");
+        struct head *h = open_at(dir, NULL);
+        append_one(h, LABELS({STR("__name__"), STR("a")}), 1000, 1);
+        CHECK_OK(head_close(h));
+        bool cancel = true;
+        struct head_opts o = {.dir = dir, .chunk_range_ms = 2 * HOUR, .wal_compression = WAL_SNAPPY, .min_valid_ms = TIME_MS_MIN, .cancel = &cancel};
+        struct error *e = head_open(&o, &h, NULL);
+        CHECK(error_is(e, ERROR_CANCELLED));
+        error_free(e);
+        h = open_at(dir, NULL);
+        check_dump(h, MATCH_EQ, "__name__", "a", "{__name__=\"a\"} 1000:1\n");
+        CHECK_OK(head_close(h));
+        free(dir);
+}
+
 TEST(head, refuses_as_the_original_does)
 {
         char *dir = fresh_dir("head-refuse");
