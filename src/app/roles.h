@@ -5,5 +5,6 @@
 
 int prometheus_run(int argc, char **argv);
 int up_run(int argc, char **argv);
+int thanos_run(int argc, char **argv);
 
 #endif

@@ -67,7 +67,7 @@ static struct error *http_build(struct arena *a, const char *dir, struct file_ht
         return NULL;
 }
 
-static struct error *relabel_build(struct arena *a, const struct conf_list *in, bool utf8, const struct relabel_rule **ret, size_t *ret_n)
+struct error *relabel_build(struct arena *a, const struct conf_list *in, bool utf8, const struct relabel_rule **ret, size_t *ret_n)
 {
         struct relabel_rule *v = arena_zalloc(a, arena_array_bytes(in->n + 1, sizeof *v));
         *ret = v;

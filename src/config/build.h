@@ -8,6 +8,8 @@
 /* Resolves paths below dir, also in s (the original shows them so). ERROR_UNSUPPORTED names what is not there yet. On an error ret may be
  * half filled: scrape_conf_release() takes it. */
 struct error *scrape_conf_build(struct arena *a, const char *dir, struct file_scrape *s, struct scrape_conf *ret) MUST_CHECK;
+/* in: struct file_relabel. *ret_n rules are to be released, also after an error. */
+struct error *relabel_build(struct arena *a, const struct conf_list *in, bool utf8, const struct relabel_rule **ret, size_t *ret_n) MUST_CHECK;
 void scrape_conf_release(struct scrape_conf *c);
 
 #endif

@@ -207,10 +207,17 @@ static struct thanos_meta *meta_between(TimeMs mint, TimeMs maxt)
 
 TEST(block_filter, time_window_touches_at_both_ends)
 {
-        filter_keeps(block_filter_time(20, 30), meta_between(10, 20), 0, true, BLOCK_TIME_EXCLUDED);
-        filter_keeps(block_filter_time(21, 30), meta_between(10, 20), 0, false, BLOCK_TIME_EXCLUDED);
-        filter_keeps(block_filter_time(0, 10), meta_between(10, 20), 0, true, BLOCK_TIME_EXCLUDED);
-        filter_keeps(block_filter_time(0, 9), meta_between(10, 20), 0, false, BLOCK_TIME_EXCLUDED);
+        filter_keeps(block_filter_time((struct time_bound){20, false}, (struct time_bound){30, false}), meta_between(10, 20), 0, true, BLOCK_TIME_EXCLUDED);
+        filter_keeps(block_filter_time((struct time_bound){21, false}, (struct time_bound){30, false}), meta_between(10, 20), 0, false, BLOCK_TIME_EXCLUDED);
+        filter_keeps(block_filter_time((struct time_bound){0, false}, (struct time_bound){10, false}), meta_between(10, 20), 0, true, BLOCK_TIME_EXCLUDED);
+        filter_keeps(block_filter_time((struct time_bound){0, false}, (struct time_bound){9, false}), meta_between(10, 20), 0, false, BLOCK_TIME_EXCLUDED);
+}
+
+TEST(block_filter, relative_times_move_with_the_clock)
+{
+        struct time_bound hour = {-3600000, true}, end = {TIME_MS_MAX, false};
+        filter_keeps(block_filter_time(hour, end), meta_between(0, 1000), 3601000, true, BLOCK_TIME_EXCLUDED);
+        filter_keeps(block_filter_time(hour, end), meta_between(0, 1000), 3601001, false, BLOCK_TIME_EXCLUDED);
 }
 
 TEST(block_filter, fresh_blocks_wait_but_not_those_that_replace_others)

@@ -33,6 +33,15 @@ enum block_state {
         BLOCK_MARKED_FOR_NO_COMPACT,
         BLOCK_N_STATES,
 };
+/* An end of what is served: a time, or a distance from now that moves with it. */
+struct time_bound {
+        int64_t ms;
+        bool is_relative;
+};
+static inline TimeMs time_bound_at(struct time_bound b, TimeMs now_ms)
+{
+        return b.is_relative ? now_ms + b.ms : b.ms;
+}
 struct block_filter_run {
         struct bucket *bucket;
         const struct bucket_call *call;
@@ -45,7 +54,7 @@ struct block_filter {
         struct error *(*run)(struct block_filter *f, struct block_filter_run *r, ThanosMetaVec *metas);
         void (*free)(struct block_filter *f);
 };
-struct block_filter *block_filter_time(TimeMs mint_ms, TimeMs maxt_ms); /* both inclusive */
+struct block_filter *block_filter_time(struct time_bound min, struct time_bound max); /* both inclusive */
 struct block_filter *block_filter_relabel(const struct relabel_rule *rules,
                                           size_t n); /* borrowed; keeps what has labels after */
 struct block_filter *block_filter_consistency(int64_t delay_ms);

@@ -31,24 +31,25 @@ static bool *marks_new(const ThanosMetaVec *metas)
 
 struct time_filter {
         struct block_filter base;
-        TimeMs mint_ms, maxt_ms;
+        struct time_bound min, max;
 };
 
 static struct error *time_run(struct block_filter *f, struct block_filter_run *r, ThanosMetaVec *metas)
 {
         const struct time_filter *t = CONTAINER_OF(f, struct time_filter, base);
+        TimeMs mint = time_bound_at(t->min, r->now_ms), maxt = time_bound_at(t->max, r->now_ms);
         bool *drop = marks_new(metas);
         for (size_t i = 0; i < metas->n; i++)
-                drop[i] = metas->p[i]->block.maxt_ms < t->mint_ms || metas->p[i]->block.mint_ms > t->maxt_ms;
+                drop[i] = metas->p[i]->block.maxt_ms < mint || metas->p[i]->block.mint_ms > maxt;
         block_filter_drop(r, metas, drop, BLOCK_TIME_EXCLUDED);
         free(drop);
         return NULL;
 }
 
-struct block_filter *block_filter_time(TimeMs mint_ms, TimeMs maxt_ms)
+struct block_filter *block_filter_time(struct time_bound min, struct time_bound max)
 {
         struct time_filter *t = mem_new(struct time_filter);
-        *t = (struct time_filter){{time_run, simple_free}, mint_ms, maxt_ms};
+        *t = (struct time_filter){{time_run, simple_free}, min, max};
         return &t->base;
 }
 

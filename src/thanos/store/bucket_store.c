@@ -97,9 +97,9 @@ struct error *bucket_store_new(const struct bucket_store_opts *o, struct bucket_
                 s->o.gap_bytes = strcmp(bucket_provider(s->o.bucket), "S3") == 0 ? 512 << 10 : 32 << 10;
         if (!s->o.header_idle_ms)
                 s->o.header_idle_ms = 5 * 60000;
-        if (!s->o.mint_ms && !s->o.maxt_ms) {
-                s->o.mint_ms = TIME_MS_MIN;
-                s->o.maxt_ms = TIME_MS_MAX;
+        if (!s->o.has_bounds) {
+                s->o.min = (struct time_bound){TIME_MS_MIN, false};
+                s->o.max = (struct time_bound){TIME_MS_MAX, false};
         }
         mutex_init(&s->gate_mu);
         cond_init(&s->gate_cond);
@@ -402,8 +402,9 @@ void bucket_store_info(struct bucket_store *s, struct arena *arena, struct store
         }
         if (s->o.adds_compatibility_label && ret->n_label_sets)
                 sets[ret->n_label_sets++] = (Labels){&compatibility, 1};
-        ret->mint_ms = MAX(ret->mint_ms, s->o.mint_ms);
-        ret->maxt_ms = MIN(ret->maxt_ms, s->o.maxt_ms);
+        TimeMs now = time_now_ms();
+        ret->mint_ms = MAX(ret->mint_ms, time_bound_at(s->o.min, now));
+        ret->maxt_ms = MIN(ret->maxt_ms, time_bound_at(s->o.max, now));
         blocks_unref(&all);
 }
 

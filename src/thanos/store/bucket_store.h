@@ -38,7 +38,8 @@ struct bucket_store_opts {
         bool is_lazy_header;                        /* headers are opened by the first query, and closed when idle */
         bool is_lazy_download;                      /* and built by it */
         int64_t header_idle_ms;                     /* 0: 5 min */
-        TimeMs mint_ms, maxt_ms;                    /* what is served; both 0: everything */
+        bool has_bounds;                 /* of what is served: */
+        struct time_bound min, max;
         bool adds_compatibility_label;
         struct metric_registry *metrics; /* NULL: none */
 };

@@ -220,8 +220,9 @@ struct error *store_select(struct bucket_store *store, const struct store_reques
         struct store_set *s = mem_new(struct store_set);
         s->store = store;
         s->r = *r;
-        s->r.mint_ms = MAX(r->mint_ms, store->o.mint_ms);
-        s->r.maxt_ms = MIN(r->maxt_ms, store->o.maxt_ms);
+        TimeMs now = time_now_ms();
+        s->r.mint_ms = MAX(r->mint_ms, time_bound_at(store->o.min, now));
+        s->r.maxt_ms = MIN(r->maxt_ms, time_bound_at(store->o.max, now));
         if (c)
                 s->call = *c;
         s->limits.store = store;
