@@ -8,9 +8,19 @@
 #include "promql/kahan.h"
 #include "promql/quantile.h"
 
+/* Histograms of a group at a step. */
+struct group_histograms {
+        struct histogram_sum s;
+        bool incompatible, float_first, float_before; /* before: a float came before they turned out incompatible */
+};
 /* Columns of all groups, group after group. */
 struct groups {
         struct exec *q;
+        const struct node *arg;
+        struct group_histograms **histograms; /* of each group, one a step; NULL: none */
+        uint32_t *notes;                      /* of each row of a batch */
+        size_t cap_notes;
+        bool ignored; /* an aggregation of floats met histograms */
         const struct steps *steps;
         enum aggregate_op op;
         struct grouping g;
@@ -101,14 +111,62 @@ static void add_simple(enum aggregate_op op, double *v, const double *x, size_t 
         }
 }
 
+static bool takes_histograms(enum aggregate_op op)
+{
+        return op == AGG_SUM || op == AGG_AVG || op == AGG_COUNT || op == AGG_GROUP;
+}
+
+/* Adds the histograms of row i of the batch; floats becomes its column without them. */
+static void add_histograms(struct groups *g, size_t i, const double *x, double *floats, size_t from, size_t to,
+                           struct worker *w)
+{
+        Histogram *h = g->batch->h[i];
+        size_t n = g->steps->n, group = g->g.group_of[g->batch->first + i];
+        bool sums = g->op == AGG_SUM || g->op == AGG_AVG;
+        for (size_t s = from; s < to; s++) {
+                struct group_histograms *gh = sums ? &g->histograms[group][s] : NULL;
+                floats[s] = x[s];
+                if (is_absent(x[s]))
+                        continue;
+                if (!h[s]) {
+                        if (gh && gh->incompatible)
+                                floats[s] = absent();
+                        continue;
+                }
+                floats[s] = absent();
+                if (!gh || gh->incompatible)
+                        continue;
+                if (!gh->s.sum && !is_absent(g->v[group * n + s])) {
+                        gh->float_first = true; /* a mix, whatever comes */
+                        continue;
+                }
+                uint32_t notes = 0;
+                struct error *e = histogram_sum_add(&w->keep, &gh->s, h[s], g->op == AGG_AVG, &notes);
+                if (e == &error_histograms_incompatible) {
+                        gh->incompatible = true;
+                        gh->float_before = !is_absent(g->v[group * n + s]);
+                        notes |= NOTE_MIXED_SCHEMAS;
+                } else if (e) {
+                        worker_fail(w, g->batch->first + i, e);
+                        return;
+                }
+                if (notes)
+                        __atomic_fetch_or(&g->notes[i], notes, __ATOMIC_RELAXED); /* read after all slices */
+        }
+}
+
 static void add_slice(void *ctx, size_t item, int worker)
 {
-        (void)worker;
         struct groups *g = ctx;
         size_t n = g->steps->n, from = item * n / g->n_slices, to = (item + 1) * n / g->n_slices;
         for (size_t i = 0; i < g->batch->n; i++) {
                 size_t at = g->g.group_of[g->batch->first + i] * n;
                 const double *x = g->batch->v[i];
+                if (g->batch->h[i] && g->op != AGG_COUNT && g->op != AGG_GROUP) {
+                        double *floats = scratch_get(&g->q->workers[worker], n);
+                        add_histograms(g, i, x, floats, from, to, &g->q->workers[worker]);
+                        x = floats;
+                }
                 switch (g->op) {
                 case AGG_SUM:
                         add_sum(g->v + at, g->c + at, x, from, to);
@@ -135,10 +193,48 @@ static bool has_sample(const double *v, size_t n)
         return false;
 }
 
+/* Room for the histograms of the groups that these rows are in. */
+static struct error *prepare_histograms(struct groups *g, const struct row_batch *b)
+{
+        struct error *e = NULL;
+        size_t n = g->steps->n;
+        bool sums = g->op == AGG_SUM || g->op == AGG_AVG;
+        for (size_t i = 0; i < b->n && !e; i++) {
+                if (!b->h[i])
+                        continue;
+                for (size_t s = 0; s < n && !takes_histograms(g->op); s++)
+                        g->ignored |= b->h[i][s] && !is_absent(b->v[i][s]);
+                size_t group = g->g.group_of[b->first + i];
+                if (!sums)
+                        continue;
+                if (!g->histograms) {
+                        g->histograms = exec_alloc(g->q, g->g.n, sizeof(struct group_histograms *), &e);
+                        if (e)
+                                break;
+                        memset(g->histograms, 0, g->g.n * sizeof(struct group_histograms *));
+                }
+                if (!g->histograms[group]) {
+                        g->histograms[group] = exec_alloc(g->q, n, sizeof(struct group_histograms), &e);
+                        if (!e)
+                                memset(g->histograms[group], 0, n * sizeof(struct group_histograms));
+                }
+                if (!e && !g->notes) {
+                        g->cap_notes = b->n;
+                        g->notes = exec_alloc(g->q, b->n, sizeof *g->notes, &e);
+                }
+        }
+        if (!e && g->notes)
+                memset(g->notes, 0, MIN(g->cap_notes, b->n) * sizeof *g->notes);
+        return e;
+}
+
 static struct error *add_batch(void *ctx, const struct row_batch *b)
 {
         struct groups *g = ctx;
         size_t n = g->steps->n;
+        struct error *e = prepare_histograms(g, b);
+        if (e)
+                return e;
         for (size_t i = 0; i < b->n; i++) {
                 size_t group = g->g.group_of[b->first + i];
                 bool drop = rows_drop_name(g->rows, b->first + i);
@@ -150,7 +246,41 @@ static struct error *add_batch(void *ctx, const struct row_batch *b)
         g->batch = b;
         g->n_slices = n >= 128 && b->n * n >= 32768 ? (size_t)g->q->n_workers : 1;
         pool_each(g->n_slices > 1 ? g->q->pool : NULL, g->n_slices, add_slice, g);
-        return NULL;
+        for (size_t i = 0; g->notes && i < b->n; i++)
+                note_histograms(g->q, g->notes[i], labels_get(rows_labels(g->rows, b->first + i), STR(METRIC_NAME)),
+                                g->arg->x->pos);
+        return g->histograms ? workers_error(g->q) : NULL;
+}
+
+/* The histograms of a group, and no sample where there were floats too. */
+static struct error *finish_histograms(struct groups *g, size_t group, Histogram **ret)
+{
+        size_t n = g->steps->n;
+        double *v = g->v + group * n;
+        struct arena *a = &g->q->workers[0].keep;
+        uint32_t notes = 0;
+        struct error *e = histogram_column(a, n, ret);
+        for (size_t s = 0; s < n && !e; s++) {
+                struct group_histograms *gh = &g->histograms[group][s];
+                bool has_float = gh->incompatible ? gh->float_before : !is_absent(v[s]);
+                if (!gh->s.sum && !gh->float_first)
+                        continue;
+                v[s] = absent();
+                if (has_float)
+                        notes |= NOTE_MIXED_AGG;
+                if (has_float || gh->incompatible)
+                        continue;
+                struct histogram *h;
+                e = histogram_sum_finish(a, &gh->s, g->op == AGG_AVG, &notes, &h);
+                if (!e)
+                        e = histogram_compact(a, h, 0);
+                if (e)
+                        break;
+                (*ret)[s] = h;
+                v[s] = 0;
+        }
+        note_histograms(g->q, notes, (Str){0}, g->arg->x->pos);
+        return e;
 }
 
 static void finish(const struct groups *g, size_t at)
@@ -231,10 +361,18 @@ static struct error *groups_result(struct groups *g, struct mat *ret)
                 qsort_r(order, m.n, sizeof *order, by_first_row, g);
         for (size_t i = 0; i < m.n; i++) {
                 size_t at = order[i] * g->steps->n;
+                Histogram *h = NULL;
                 finish(g, at);
+                if (g->histograms && g->histograms[order[i]])
+                        e = finish_histograms(g, order[i], &h);
+                if (e)
+                        return e;
                 m.rows[i] = (struct row){
-                        .labels = g->g.labels[order[i]], .v = g->v + at, .drop_name = g->drop_name[order[i]]};
+                        .labels = g->g.labels[order[i]], .v = g->v + at, .h = h, .drop_name = g->drop_name[order[i]]};
         }
+        if (g->ignored)
+                note_ignored(g->q, aggregate_op_text(g->op), g->arg->x->pos);
+        mat_drop_empty(&m, g->steps->n);
         mat_own(g->q, &m, g->v);
         g->v = NULL;
         *ret = m;
@@ -251,12 +389,30 @@ static Labels labels_of_mat(void *ctx, size_t i)
         return ((struct mat *)ctx)->rows[i].labels;
 }
 
+/* Leaves the floats. */
+static bool hide_histograms(struct mat *m, size_t n_steps)
+{
+        bool any = false;
+        for (size_t i = 0; i < m->n; i++) {
+                struct row *r = &m->rows[i];
+                for (size_t s = 0; r->h && s < n_steps; s++) {
+                        if (!r->h[s] || is_absent(r->v[s]))
+                                continue;
+                        any = true;
+                        r->v[s] = absent();
+                }
+                r->h = NULL;
+        }
+        return any;
+}
+
 /* All values of a group at a step, sorted: needs the whole input. */
 static struct error *quantiles(struct exec *q, const struct steps *st, const struct expr *x, const struct agg_param *p,
-                               struct mat *in, struct mat *ret)
+                               struct mat *in, const struct node *arg, struct mat *ret)
 {
         struct error *e = NULL;
-        struct groups g = {.q = q, .steps = st, .op = AGG_QUANTILE};
+        struct groups g = {.q = q, .steps = st, .op = AGG_QUANTILE, .arg = arg};
+        g.ignored = hide_histograms(in, st->n);
         e = grouping_make(q, x, labels_of_mat, in, in->n, true, &g.g);
         if (!e)
                 e = groups_alloc(&g);
@@ -326,7 +482,7 @@ static struct error *eval_quantile(struct exec *q, const struct steps *st, struc
                         note_quantile(q, p.max, pos);
                 if (p.min < 0)
                         note_quantile(q, p.min, pos);
-                e = quantiles(q, st, n->x, &p, &in, ret);
+                e = quantiles(q, st, n->x, &p, &in, n->a, ret);
         }
         mat_done(q, &in);
         column_free(q, p.v);
@@ -339,7 +495,7 @@ static struct error *eval_streaming(struct exec *q, const struct steps *st, stru
         struct error *e = rows_open(q, st, n->a, &r);
         if (e)
                 return e;
-        struct groups g = {.q = q, .steps = st, .op = n->x->aggregate.op, .rows = r};
+        struct groups g = {.q = q, .steps = st, .arg = n->a, .op = n->x->aggregate.op, .rows = r};
         e = grouping_make(q, n->x, labels_of_rows, r, rows_n(r), true, &g.g);
         if (!e)
                 e = groups_alloc(&g);
@@ -378,9 +534,6 @@ struct error *eval_aggregate(struct exec *q, const struct steps *st, struct node
         }
         if (e)
                 return e;
-        size_t total = 0;
-        for (size_t i = 0; i < ret->n; i++)
-                total += column_count(ret->rows[i].v, st->n);
         q->current = before;
-        return samples_charge(q, total);
+        return samples_charge(q, mat_samples(ret, st->n));
 }

@@ -91,6 +91,7 @@ static void heap_sort(struct heap *h, struct item *tmp)
 
 struct selection_k {
         struct exec *q;
+        bool ignored; /* topk, bottomk met a histogram */
         const struct steps *st;
         enum aggregate_op op;
         struct mat in;
@@ -193,6 +194,10 @@ static void select_step(struct selection_k *k, size_t s)
                 double v = k->in.rows[i].v[s];
                 if (is_absent(v))
                         continue;
+                if (histogram_at(k->in.rows[i].h, s) && (k->op == AGG_TOPK || k->op == AGG_BOTTOMK)) {
+                        k->ignored = true;
+                        continue;
+                }
                 struct heap *h = &k->heaps[k->g.group_of[i]];
                 struct item it = {v, i};
                 if (k->op == AGG_LIMIT_RATIO) {
@@ -316,6 +321,8 @@ struct error *eval_aggregate_k(struct exec *q, const struct steps *st, struct no
                 *ret = (struct mat){0};
         else if (!e)
                 e = st->n == 1 ? result_of_one_step(&k, ret) : result_of_steps(&k, ret);
+        if (!e && k.ignored)
+                note_ignored(q, k.op == AGG_TOPK ? "topk" : "bottomk", n->x->pos);
         mat_done(q, &k.in);
         column_free(q, k.p.v);
         return e;
@@ -390,7 +397,7 @@ struct error *eval_count_values(struct exec *q, const struct steps *st, struct n
         if (e)
                 return e;
         struct counted c = {.by_key = MAP_INIT, .blocks = VEC_INIT};
-        struct buf key = BUF_INIT(BUF_NO_LIMIT);
+        struct buf key = BUF_INIT(BUF_NO_LIMIT), of_histogram = BUF_INIT(64 << 20);
         LabelVec ls = VEC_INIT;
         for (size_t s = 0; s < st->n && !e; s++) {
                 e = exec_poll(q, "expression evaluation");
@@ -400,6 +407,12 @@ struct error *eval_count_values(struct exec *q, const struct steps *st, struct n
                                 continue;
                         char text[FLOAT_TEXT_MAX_BYTES];
                         Str value = {text, float_print(v, 'f', text)};
+                        Histogram h = histogram_at(in.rows[i].h, s);
+                        if (h) {
+                                buf_clear(&of_histogram);
+                                buf_put_histogram(&of_histogram, h);
+                                value = buf_str(&of_histogram);
+                        }
                         Labels from = in.rows[i].labels;
                         vec_clear(&ls);
                         for (size_t k = 0; k < from.n; k++)
@@ -423,6 +436,7 @@ struct error *eval_count_values(struct exec *q, const struct steps *st, struct n
         vec_done(&c.blocks);
         map_done(&c.by_key);
         buf_done(&key);
+        buf_done(&of_histogram);
         size_t n_in = in.n, total = 0;
         mat_done(q, &in);
         for (size_t i = 0; !e && i < ret->n; i++)

@@ -19,6 +19,19 @@ struct result {
         size_t order; /* upstream's at one step: of the row of the many side, then of the one side that got a fill value
                        */
 };
+/* What is told of a step, as upstream: of several pairs, what the last one had to tell. */
+struct step_note {
+        size_t order; /* of the pair, plus one; 0: nothing */
+        enum step_note_kind {
+                TELL_FLOATS,
+                TELL_FLOAT_HISTOGRAM,
+                TELL_HISTOGRAM_FLOAT,
+                TELL_HISTOGRAMS,
+                TELL_LAYOUT,
+                TELL_COLLISION,
+                TELL_RECONCILED
+        } kind;
+};
 struct match {
         struct exec *q;
         const struct steps *st;
@@ -29,7 +42,7 @@ struct match {
         size_t n_sigs;
         const double *fill_many, *fill_one; /* what stands in for a missing row of that side */
         bool swapped;
-        bool note_floats; /* an operator of histograms met floats */
+        struct step_note *notes; /* NULL: none yet */
         VEC(struct result) out;
         size_t error_step;
         struct error *error;
@@ -301,10 +314,77 @@ static struct error *result_column(struct pairing *p, double **ret)
         return NULL;
 }
 
-/* l, r: columns or NULL with a fill value; skip: steps not to look at. */
-static struct error *pair(struct pairing *p, Labels many, Labels one, const double *mv, const double *ov, double m_fill,
-                          double o_fill, const uint8_t *skip, size_t order, VecBlocks *blocks)
+static struct error *tell(struct match *ma, size_t step, size_t order, enum step_note_kind kind)
 {
+        struct error *e = NULL;
+        if (!ma->notes) {
+                ma->notes = exec_alloc(ma->q, ma->st->n, sizeof *ma->notes, &e);
+                if (e)
+                        return e;
+                memset(ma->notes, 0, ma->st->n * sizeof *ma->notes);
+        }
+        if (order + 1 >= ma->notes[step].order)
+                ma->notes[step] = (struct step_note){order + 1, kind};
+        return NULL;
+}
+
+static void tell_notes(struct match *ma)
+{
+        enum binary_op op = ma->x->binary.op;
+        struct pos_range pos = ma->x->pos;
+        uint32_t kinds = 0;
+        for (size_t k = 0; ma->notes && k < ma->st->n; k++)
+                if (ma->notes[k].order)
+                        kinds |= UINT32_C(1) << ma->notes[k].kind;
+        if (kinds & (1 << TELL_FLOATS))
+                note_binop_types(ma->q, op, false, false, pos);
+        if (kinds & (1 << TELL_FLOAT_HISTOGRAM))
+                note_binop_types(ma->q, op, false, true, pos);
+        if (kinds & (1 << TELL_HISTOGRAM_FLOAT))
+                note_binop_types(ma->q, op, true, false, pos);
+        if (kinds & (1 << TELL_HISTOGRAMS))
+                note_binop_types(ma->q, op, true, true, pos);
+        if (kinds & (1 << TELL_LAYOUT))
+                annotations_add(&ma->q->notes, ANNOTATION_WARNING, pos,
+                                "PromQL warning: incompatible bucket layout encountered for binary operator %s",
+                                binary_op_text(op));
+        if (kinds & (1 << TELL_COLLISION))
+                note_histograms(ma->q, op == OP_SUB ? NOTE_COLLISION_SUB : NOTE_COLLISION_ADD, (Str){0}, pos);
+        if (kinds & (1 << TELL_RECONCILED))
+                note_histograms(ma->q, op == OP_SUB ? NOTE_BOUNDS_SUB : NOTE_BOUNDS_ADD, (Str){0}, pos);
+}
+
+/* One step of a pair with a histogram. *ret_matched false: upstream stops before it looks for other matches. */
+static struct error *pair_histograms(struct match *ma, size_t k, size_t order, double l, Histogram lh, double r,
+                                     Histogram rh, struct binop_result *ret, bool *ret_matched)
+{
+        struct error *e = binary_histogram(&ma->q->workers[0].keep, ma->x->binary.op, l, lh, r, rh, ret);
+        if (e)
+                return e;
+        *ret_matched = ret->fault == BINOP_FINE;
+        switch (ret->fault) {
+        case BINOP_TYPES:
+                return tell(ma, k, order,
+                            lh && rh ? TELL_HISTOGRAMS
+                            : lh     ? TELL_HISTOGRAM_FLOAT
+                                     : TELL_FLOAT_HISTOGRAM);
+        case BINOP_LAYOUT:
+                return tell(ma, k, order, TELL_LAYOUT);
+        case BINOP_COLLISION:
+                return tell(ma, k, order, TELL_COLLISION);
+        case BINOP_FINE:
+                break;
+        }
+        return ret->reconciled ? tell(ma, k, order, TELL_RECONCILED) : NULL;
+}
+
+/* m, o: rows, or NULL with a fill value; skip: steps not to look at. */
+static struct error *pair(struct pairing *p, Labels many, Labels one, const struct row *m, const struct row *o,
+                          double m_fill, double o_fill, const uint8_t *skip, size_t order, VecBlocks *blocks)
+{
+        const double *mv = m ? m->v : NULL, *ov = o ? o->v : NULL;
+        const Histogram *mh = m ? m->h : NULL, *oh = o ? o->h : NULL;
+        Histogram *out_h = NULL;
         struct match *ma = p->ma;
         const struct expr *x = ma->x;
         size_t n = ma->st->n;
@@ -333,21 +413,40 @@ static struct error *pair(struct pairing *p, Labels many, Labels one, const doub
                         vec_push(&p->meetings, (struct meeting){labels, met});
                 }
         }
-        if (op == OP_TRIM_UPPER || op == OP_TRIM_LOWER) {
-                p->used--;
-                for (size_t k = 0; k < n; k++)
-                        if (!is_absent(mv ? mv[k] : m_fill) && !is_absent(ov ? ov[k] : o_fill) && !(skip && skip[k]))
-                                ma->note_floats = true;
-                return NULL;
-        }
+        bool trims = op == OP_TRIM_UPPER || op == OP_TRIM_LOWER;
+        if (mh || oh)
+                e = histogram_column(&ma->q->workers[0].keep, n, &out_h);
+        if (e)
+                return e;
         bool any = false;
         for (size_t k = 0; k < n; k++) {
                 double mval = mv ? mv[k] : m_fill, oval = ov ? ov[k] : o_fill;
                 out[k] = absent();
                 if (is_absent(mval) || is_absent(oval) || (skip && skip[k]))
                         continue;
-                bool keep;
-                double v = ma->swapped ? binary_float(op, oval, mval, &keep) : binary_float(op, mval, oval, &keep);
+                bool keep, matched = !trims;
+                double v;
+                Histogram h = NULL;
+                if (out_h && (histogram_at(mh, k) || histogram_at(oh, k))) {
+                        struct binop_result r;
+                        e = ma->swapped ? pair_histograms(ma, k, order, oval, histogram_at(oh, k), mval,
+                                                          histogram_at(mh, k), &r, &matched)
+                                        : pair_histograms(ma, k, order, mval, histogram_at(mh, k), oval,
+                                                          histogram_at(oh, k), &r, &matched);
+                        if (e)
+                                return e;
+                        h = r.h;
+                        v = 0;
+                        keep = r.keep;
+                } else {
+                        v = ma->swapped ? binary_float(op, oval, mval, &keep) : binary_float(op, mval, oval, &keep);
+                        if (trims)
+                                e = tell(ma, k, order, TELL_FLOATS);
+                        if (e)
+                                return e;
+                }
+                if (!matched)
+                        continue;
                 if (met[k]) {
                         note_error(ma, k,
                                    error_new(ERROR_EXISTS,
@@ -362,11 +461,14 @@ static struct error *pair(struct pairing *p, Labels many, Labels one, const doub
                         out[k] = keep;
                 else if (keep)
                         out[k] = v;
+                if (out_h && keep && !x->binary.return_bool)
+                        out_h[k] = h;
                 any |= !is_absent(out[k]);
         }
         if (any)
                 vec_push(&ma->out, (struct result){{.labels = labels,
                                                     .v = out,
+                                                    .h = out_h,
                                                     .drop_name = x->binary.return_bool && ma->q->delayed_name_removal},
                                                    order});
         else
@@ -398,10 +500,10 @@ static struct error *match_all(struct match *ma, VecBlocks *blocks)
                         const struct row *m = &many->m.rows[many->member[i]];
                         for (size_t j = one->start[s]; j < one->start[s + 1] && !e; j++) {
                                 const struct row *o = &one->m.rows[one->member[j]];
-                                e = pair(&p, m->labels, o->labels, m->v, o->v, 0, 0, NULL, many->member[i], blocks);
+                                e = pair(&p, m->labels, o->labels, m, o, 0, 0, NULL, many->member[i], blocks);
                         }
                         if (ma->fill_one && !e)
-                                e = pair(&p, m->labels, match_labels(ma, m->labels), m->v, NULL, 0, *ma->fill_one,
+                                e = pair(&p, m->labels, match_labels(ma, m->labels), m, NULL, 0, *ma->fill_one,
                                          there, many->member[i], blocks);
                 }
                 if (ma->fill_many && !e) {
@@ -409,7 +511,7 @@ static struct error *match_all(struct match *ma, VecBlocks *blocks)
                         presence(many, s, n, there);
                         for (size_t j = one->start[s]; j < one->start[s + 1] && !e; j++) {
                                 const struct row *o = &one->m.rows[one->member[j]];
-                                e = pair(&p, match_labels(ma, o->labels), o->labels, NULL, o->v, *ma->fill_many, 0,
+                                e = pair(&p, match_labels(ma, o->labels), o->labels, NULL, o, *ma->fill_many, 0,
                                          there, many->m.n + one->member[j], blocks);
                         }
                 }
@@ -483,16 +585,9 @@ struct error *eval_binary_vectors(struct exec *q, const struct steps *st, struct
         mat_done(q, &ma.r.m);
         if (e)
                 return e;
-        if (ma.note_floats)
-                annotations_add(
-                        &q->notes, ANNOTATION_INFO, n->x->pos,
-                        "PromQL info: incompatible sample types encountered for binary operator \"%s\": float %s float",
-                        binary_op_text(n->x->binary.op), binary_op_text(n->x->binary.op));
+        tell_notes(&ma);
         if (!(q->delayed_name_removal && st->n == 1))
                 e = mat_merge(q, &m, st->n);
-        size_t total = 0;
-        for (size_t i = 0; i < m.n; i++)
-                total += column_count(m.rows[i].v, st->n);
         *ret = m;
-        return e ? e : account_step_eval(q, before, total, last_in);
+        return e ? e : account_step_eval(q, before, mat_samples(&m, st->n), last_in);
 }

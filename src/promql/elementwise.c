@@ -302,7 +302,7 @@ static void apply_scalar(const struct row_op *op, double *v, size_t n)
         }
 }
 
-static bool is_histogram_only(enum function_id f)
+bool is_histogram_only(enum function_id f)
 {
         return f == FUNC_HISTOGRAM_AVG || f == FUNC_HISTOGRAM_COUNT || f == FUNC_HISTOGRAM_SUM ||
                f == FUNC_HISTOGRAM_STDDEV || f == FUNC_HISTOGRAM_STDVAR;
@@ -338,6 +338,7 @@ struct error *elementwise_op(struct exec *q, const struct steps *st, struct node
                 op.is_minus = true;
         } else if (n->type == EXPR_BINARY) {
                 op.apply = apply_scalar;
+                op.is_binary = true;
                 op.op = n->x->binary.op;
                 op.swap = n->x->binary.lhs->value != VALUE_VECTOR;
                 op.return_bool = n->x->binary.return_bool;
@@ -347,6 +348,7 @@ struct error *elementwise_op(struct exec *q, const struct steps *st, struct node
         } else {
                 op.func = n->x->call.func->id;
                 op.f = math_func(op.func);
+                op.is_histogram_func = is_histogram_only(op.func);
                 op.apply = op.f                                                            ? apply_func
                            : is_date_func(op.func)                                         ? apply_date
                            : op.func == FUNC_ROUND                                         ? apply_round

@@ -118,6 +118,38 @@ static void observe(struct engine *en, enum slice s, double v)
         metric_observe(en->duration_histogram[s], v);
 }
 
+/* Floats and histograms apart. */
+static struct error *copy_mixed(struct exec *q, const TimeMs *all, const struct row *row, size_t n_steps,
+                                struct result_series *ret)
+{
+        struct error *e = NULL;
+        struct result_series s = {.labels = labels_dup(q->arena, row->labels)};
+        size_t n = 0, n_h = 0;
+        for (size_t k = 0; k < n_steps; k++)
+                if (!is_absent(row->v[k]))
+                        n_h += row->h[k] != NULL, n += row->h[k] == NULL;
+        TimeMs *t = exec_alloc(q, n, sizeof *t, &e), *h_t = e ? NULL : exec_alloc(q, n_h, sizeof *h_t, &e);
+        double *v = e ? NULL : exec_alloc(q, n, sizeof *v, &e);
+        const struct histogram **h = e ? NULL : exec_alloc(q, n_h, sizeof(Histogram), &e);
+        for (size_t k = 0; k < n_steps && !e; k++) {
+                if (is_absent(row->v[k]))
+                        continue;
+                if (row->h[k]) {
+                        h_t[s.n_h] = all[k];
+                        e = histogram_keep(q->arena, row->h[k], &h[s.n_h++]);
+                } else {
+                        t[s.n] = all[k];
+                        v[s.n++] = row->v[k];
+                }
+        }
+        s.t = t;
+        s.v = v;
+        s.h_t = h_t;
+        s.h = h;
+        *ret = s;
+        return e;
+}
+
 /* Labels and points of the result in the result's arena, where the strings of the storage do not live. */
 static struct error *copy_series(struct exec *q, const struct steps *st, const struct mat *m, bool instant,
                                  struct query_result *r)
@@ -138,6 +170,13 @@ static struct error *copy_series(struct exec *q, const struct steps *st, const s
                 struct result_series *s = &r->series[r->n_series];
                 if (n == 0)
                         continue;
+                if (row->h) {
+                        e = copy_mixed(q, all, row, st->n, s);
+                        if (e)
+                                return e;
+                        r->n_series++;
+                        continue;
+                }
                 double *v = exec_alloc(q, n, sizeof *v, &e);
                 TimeMs *t = n == st->n || e ? all : exec_alloc(q, n, sizeof *t, &e);
                 if (e)
@@ -297,6 +336,10 @@ static void exec_init(struct exec *q, struct engine *en, struct storage *st, con
         list_init(&q->blocks);
         arena_init(&q->storage_arena, q->max_bytes);
         q->workers = mem_zalloc((size_t)q->n_workers * sizeof *q->workers);
+        for (int i = 0; i < q->n_workers; i++) {
+                arena_init(&q->workers[i].keep, q->max_bytes);
+                arena_init(&q->workers[i].decoded, q->max_bytes);
+        }
         annotations_init(&q->notes, arena);
 }
 
@@ -309,6 +352,8 @@ static void exec_done(struct exec *q)
                 samples_done(&q->workers[i].raw);
                 samples_done(&q->workers[i].window);
                 free(q->workers[i].scratch);
+                arena_done(&q->workers[i].keep);
+                arena_done(&q->workers[i].decoded);
                 error_free(q->workers[i].error);
         }
         free(q->workers);

@@ -58,10 +58,13 @@ struct result_series {
         Labels labels;
         const TimeMs *t;
         const double *v;
-        size_t n;
+        size_t n;                               /* floats; 0 in a vector: the sample is a histogram */
+        const TimeMs *h_t;
+        const struct histogram *const *h;
+        size_t n_h;
 };
 struct query_result {
-        enum value_type type;                   /* VALUE_SCALAR (v), VALUE_STRING (string), VALUE_VECTOR (n = 1 each), VALUE_MATRIX */
+        enum value_type type;                   /* VALUE_SCALAR (v), VALUE_STRING (string), VALUE_VECTOR (n + n_h = 1 each), VALUE_MATRIX */
         double scalar;
         TimeMs scalar_t;
         Str string;

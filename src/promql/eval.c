@@ -51,10 +51,17 @@ static struct error *eval_once(struct exec *q, const struct steps *st, struct no
                 }
                 for (size_t k = 0; !e && k < v.mat.n; k++) {
                         double *column = block + k * st->n;
+                        Histogram h = histogram_at(v.mat.rows[k].h, 0);
                         for (size_t i = 0; i < st->n; i++)
                                 column[i] = v.mat.rows[k].v[0];
                         ret->mat.rows[k].v = column;
-                        e = samples_charge(q, st->n - 1);
+                        ret->mat.rows[k].h = NULL;
+                        if (h)
+                                e = histogram_column(&q->workers[0].keep, st->n, &ret->mat.rows[k].h);
+                        for (size_t i = 0; h && !e && i < st->n; i++)
+                                ret->mat.rows[k].h[i] = h;
+                        if (!e)
+                                e = samples_charge(q, (st->n - 1) * (h ? histogram_samples(h) : 1));
                 }
                 v.mat.rows = NULL;
         }
@@ -155,7 +162,7 @@ static struct error *eval_scalar_func(struct exec *q, const struct steps *st, st
                 size_t found = 0;
                 c[s] = go_nan();
                 for (size_t i = 0; i < m.n; i++) {
-                        if (is_absent(m.rows[i].v[s]))
+                        if (is_absent(m.rows[i].v[s]) || histogram_at(m.rows[i].h, s))
                                 continue;
                         c[s] = found++ ? go_nan() : m.rows[i].v[s];
                 }

@@ -3,6 +3,9 @@
  *
  * An expression is evaluated over all steps at once. A vector is rows: labels and a column of one double a step; a scalar is one column.
  * Where a row has no sample the column holds ABSENT: the bits of the staleness marker, which no selector lets through and no arithmetic makes.
+ * A row that has native histograms has a second column, of pointers: where it is not NULL and the first is not ABSENT, the sample is that
+ * histogram (and the first column says 0). So what only drops samples need not know of it. Histograms of rows are never changed; they live in
+ * the workers' arenas until the query ends.
  *
  * Two ways to get a vector:
  *   eval()          all rows in memory (struct mat)
@@ -20,6 +23,7 @@
 #include "base/pool.h"
 #include "promql/annotation.h"
 #include "promql/engine.h"
+#include "model/histogram.h"
 #include "storage/decode.h"
 
 #define ABSENT_BITS STALE_NAN_BITS
@@ -52,7 +56,7 @@ struct node {
         struct node **args;             /* EXPR_CALL */
         size_t n_args;
         int64_t offset_ms, range_ms, step_ms;
-        bool has_at;
+        bool has_at, stats_only;        /* stats_only: nothing looks at the buckets of its histograms */
         TimeMs at_ms;
         struct selection *sel;          /* EXPR_SELECTOR */
 };
@@ -86,6 +90,7 @@ static inline TimeMs step_time(const struct steps *s, size_t i)
 
 struct worker {
         struct samples raw, window;     /* decoded; without markers, or a subquery's column as samples */
+        struct arena keep, decoded;     /* histograms: of columns; of the series that is worked on */
         double *scratch;
         size_t scratch_cap;
         size_t failed_row;              /* of error */
@@ -117,9 +122,11 @@ struct exec {
         size_t block_bytes;
 };
 
+typedef const struct histogram *Histogram;
 struct row {
         Labels labels;
         double *v;                      /* one a step */
+        Histogram *h;                   /* NULL: floats only */
         bool drop_name;                 /* with delayed removal: __name__ goes at the end */
 };
 struct mat {
@@ -158,6 +165,19 @@ Labels labels_drop_metadata(struct exec *q, Labels ls);         /* without __nam
 struct error *mat_merge(struct exec *q, struct mat *m, size_t n_steps) MUST_CHECK;
 void mat_drop_empty(struct mat *m, size_t n_steps);
 size_t column_count(const double *v, size_t n);                 /* samples in it */
+/* As the limit counts them: a histogram is as many as its bytes are. */
+size_t column_samples(const double *v, const Histogram *h, size_t n);
+size_t mat_samples(const struct mat *m, size_t n_steps);
+size_t histogram_samples(Histogram h);
+static inline Histogram histogram_at(const Histogram *h, size_t i)
+{
+        return h ? h[i] : NULL;
+}
+struct error *histogram_column(struct arena *a, size_t n, Histogram **ret) MUST_CHECK;  /* all NULL */
+/* With spans and bounds: nothing of the original is needed any more. */
+struct error *histogram_keep(struct arena *a, Histogram h, Histogram *ret) MUST_CHECK;
+void worker_fail(struct worker *w, size_t row, struct error *take_e);          /* keeps that of the first row */
+struct error *workers_error(struct exec *q) MUST_CHECK;
 struct error *error_same_labelset(void) MUST_CHECK;
 void labels_key(struct buf *b, Labels ls);                      /* bytes that are equal only for equal sets */
 double *scratch_get(struct worker *w, size_t n);
@@ -180,6 +200,7 @@ void note_quantile(struct exec *q, double v, struct pos_range pos);         /* e
 struct row_batch {
         size_t first, n;                /* rows */
         double *const *v;               /* n columns */
+        Histogram *const *h;            /* n, each may be NULL */
 };
 /* Any vector expression; what does not work series by series is evaluated whole first. */
 struct error *rows_open(struct exec *q, const struct steps *st, struct node *n, struct rows **ret) MUST_CHECK;
@@ -194,6 +215,10 @@ struct error *rows_eval(struct exec *q, struct rows *r, struct mat *ret) MUST_CH
 bool is_row_node(const struct node *n); /* works series by series itself */
 struct error *selection_load(struct exec *q, struct selection *s) MUST_CHECK;
 struct error *series_samples(struct exec *q, const struct series *s, TimeMs mint, TimeMs maxt, struct samples *out) MUST_CHECK;
+void mixed_drop_markers(struct mixed *s);
+/* histogram_stats.c: histograms without buckets, whose hints tell of the resets that the buckets told of */
+struct error *mixed_stats_only(struct arena *a, struct mixed *s) MUST_CHECK;
+void mark_stats_only(struct node *n);   /* the selectors of a whole query */
 /* Top-level range vector of an instant query. */
 struct error *eval_matrix(struct exec *q, const struct steps *st, struct node *n, struct result_series **ret, size_t *ret_n) MUST_CHECK;
 
@@ -212,10 +237,64 @@ struct range_call {
 struct row_info {                       /* for the accounting */
         uint64_t total, read;
         size_t n_out, win_max, win_last;
+        uint32_t notes;                 /* enum histogram_note, of the leaf */
+        uint32_t op_notes;              /* two bits for each operation on top: it met floats, histograms that it does not take */
+        bool has_floats;                /* among what came out */
 };
 bool is_range_func(enum function_id f);
 /* s: without markers, strictly ascending. */
 void range_row(const struct range_call *c, struct worker *w, const struct samples *s, double *out, struct row_info *info);
+/* What of a range vector's function is the same for floats beside histograms. */
+struct window {                         /* n > 0 samples */
+        const TimeMs *t;
+        const double *v;
+        size_t n;
+        TimeMs from, to;                /* (from, to] */
+        TimeMs eval_t;
+        size_t step;
+};
+double range_window(const struct range_call *c, struct worker *wk, const struct window *w);
+double seconds_of(int64_t ms);          /* Go's Duration.Seconds */
+size_t first_after(const TimeMs *t, size_t n, TimeMs x);        /* first i with t[i] > x, or n */
+
+/* range_histogram.c: the same for series with histograms; h: as long as out, all NULL */
+struct error *range_row_mixed(const struct range_call *c, struct worker *w, const struct mixed *s, double *out, Histogram *h,
+                              struct row_info *info) MUST_CHECK;
+struct error *histogram_interpolate(struct arena *a, TimeMs t1, Histogram h1, TimeMs t2, Histogram h2, TimeMs t, bool is_counter,
+                                    uint32_t *notes, struct histogram **ret) MUST_CHECK;
+
+/* histogram_sum.c: sums and averages of histograms */
+struct histogram_sum {
+        struct histogram *sum, *comp, *mean;    /* sum NULL: nothing yet */
+        double n;
+        bool incremental, reset_seen, no_reset_seen;
+};
+/* The error may be &error_histograms_incompatible. */
+struct error *histogram_sum_add(struct arena *a, struct histogram_sum *s, Histogram h, bool is_avg, uint32_t *notes) MUST_CHECK;
+struct error *histogram_sum_finish(struct arena *a, struct histogram_sum *s, bool is_avg, uint32_t *notes, struct histogram **ret) MUST_CHECK;
+
+/* histogram_note.c: annotations about histograms, collected as bits where rows are computed */
+enum histogram_note {
+        NOTE_MIXED_FLOATS = 1 << 0,     /* floats and histograms in one series */
+        NOTE_NOT_COUNTER = 1 << 1,
+        NOTE_NOT_GAUGE = 1 << 2,
+        NOTE_MIXED_SCHEMAS = 1 << 3,
+        NOTE_BOUNDS_ADD = 1 << 4,       /* custom bounds were reconciled */
+        NOTE_BOUNDS_SUB = 1 << 5,
+        NOTE_BOUNDS_AGG = 1 << 6,
+        NOTE_COLLISION_ADD = 1 << 7,    /* of counter resets */
+        NOTE_COLLISION_SUB = 1 << 8,
+        NOTE_COLLISION_AGG = 1 << 9,
+        NOTE_IGNORED_IN_RANGE = 1 << 10,
+        NOTE_MIXED_AGG = 1 << 11,
+        NOTE_QUANTILE_NAN = 1 << 12,
+        NOTE_QUANTILE_SKEWED = 1 << 13,
+        NOTE_FRACTION_NAN = 1 << 14,
+        NOTE_MIXED_CLASSIC = 1 << 15,
+};
+void note_histograms(struct exec *q, uint32_t notes, Str metric_name, struct pos_range pos);
+void note_ignored(struct exec *q, const char *aggregation, struct pos_range pos);
+void note_binop_types(struct exec *q, enum binary_op op, bool left_histogram, bool right_histogram, struct pos_range pos);
 
 /* elementwise.c: one value in, one out */
 struct row_op {
@@ -227,6 +306,7 @@ struct row_op {
         bool swap, return_bool;
         bool drops_name, is_minus;
         bool only_histograms;           /* an operator that no float takes: tells so if there is one */
+        bool is_histogram_func, is_binary;
         struct pos_range pos;
         enum function_id func;
 };
@@ -234,6 +314,18 @@ struct row_op {
 struct node *elementwise_child(struct node *n);
 struct error *elementwise_op(struct exec *q, const struct steps *st, struct node *n, struct row_op *ret) MUST_CHECK;
 void elementwise_done(struct exec *q, struct row_op *op);
+bool is_histogram_only(enum function_id f);     /* histogram_count() and the like */
+/* elementwise_histogram.c: applies op to a row that has histograms, in place; *ret_notes as row_info's op_notes */
+struct error *elementwise_mixed(const struct row_op *op, struct worker *w, double *v, Histogram *h, size_t n, uint32_t *ret_notes) MUST_CHECK;
+/* One binary operation with at least one histogram. NULL histograms: the float counts. *ret_keep false: no result. */
+enum binop_fault { BINOP_FINE, BINOP_TYPES, BINOP_LAYOUT, BINOP_COLLISION };
+struct binop_result {
+        Histogram h;                    /* NULL: v */
+        double v;
+        bool keep, reconciled;          /* reconciled: custom bounds */
+        enum binop_fault fault;         /* not fine: no result */
+};
+struct error *binary_histogram(struct arena *a, enum binary_op op, double l, Histogram lh, double r, Histogram rh, struct binop_result *ret) MUST_CHECK;
 double binary_float(enum binary_op op, double l, double r, bool *ret_keep);
 double date_part(enum function_id f, double v);   /* hour(), month(), … of seconds since the epoch */
 double scalar_binop(enum binary_op op, double l, double r);

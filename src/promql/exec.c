@@ -19,7 +19,10 @@ static struct error *over_budget(const struct exec *q)
 
 static size_t used_bytes(const struct exec *q)
 {
-        return q->block_bytes + q->arena->used_bytes + q->storage_arena.used_bytes;
+        size_t n = q->block_bytes + q->arena->used_bytes + q->storage_arena.used_bytes;
+        for (int i = 0; i < q->n_workers; i++)
+                n += q->workers[i].keep.used_bytes + q->workers[i].decoded.used_bytes;
+        return n;
 }
 
 struct error *exec_poll(struct exec *q, const char *env)
@@ -166,6 +169,86 @@ size_t column_count(const double *v, size_t n)
         return c;
 }
 
+size_t histogram_samples(Histogram h)
+{
+        /* What the original's values take, whatever ours do. */
+        size_t bytes = 168 + 8 * ((size_t)h->pos.n_spans + h->neg.n_spans + h->pos.n + h->neg.n + h->n_bounds);
+        return (bytes + 8) / 16;
+}
+
+size_t column_samples(const double *v, const Histogram *h, size_t n)
+{
+        size_t c = column_count(v, n);
+        for (size_t i = 0; h && i < n; i++)
+                if (h[i] && !is_absent(v[i]))
+                        c += histogram_samples(h[i]) - 1;
+        return c;
+}
+
+size_t mat_samples(const struct mat *m, size_t n_steps)
+{
+        size_t c = 0;
+        for (size_t i = 0; i < m->n; i++)
+                c += column_samples(m->rows[i].v, m->rows[i].h, n_steps);
+        return c;
+}
+
+static struct error *histograms_over_budget(const struct arena *a)
+{
+        return error_new(ERROR_LIMIT, "query needs more than the %zu bytes of memory that one query may use",
+                         a->limit_bytes);
+}
+
+struct error *histogram_column(struct arena *a, size_t n, Histogram **ret)
+{
+        Histogram *h = arena_try_alloc(a, arena_array_bytes(n ? n : 1, sizeof *h));
+        if (!h)
+                return histograms_over_budget(a);
+        memset(h, 0, n * sizeof *h);
+        *ret = h;
+        return NULL;
+}
+
+struct error *histogram_keep(struct arena *a, Histogram h, Histogram *ret)
+{
+        struct histogram_sample s;
+        struct error *e = histogram_sample_dup(a, (struct histogram_sample){.f = h}, &s);
+        if (!e)
+                *ret = s.f;
+        return e;
+}
+
+void worker_fail(struct worker *w, size_t row, struct error *take_e)
+{
+        if (w->error && w->failed_row < row) {
+                error_free(take_e);
+                return;
+        }
+        error_free(w->error);
+        w->error = take_e;
+        w->failed_row = row;
+}
+
+struct error *workers_error(struct exec *q)
+{
+        struct error *e = NULL;
+        size_t row = SIZE_MAX;
+        for (int i = 0; i < q->n_workers; i++) {
+                struct worker *w = &q->workers[i];
+                if (!w->error)
+                        continue;
+                if (!e || w->failed_row < row) {
+                        error_free(e);
+                        e = w->error;
+                        row = w->failed_row;
+                } else {
+                        error_free(w->error);
+                }
+                w->error = NULL;
+        }
+        return e;
+}
+
 void mat_drop_empty(struct mat *m, size_t n_steps)
 {
         size_t w = 0;
@@ -179,14 +262,21 @@ void mat_drop_empty(struct mat *m, size_t n_steps)
         m->n = w;
 }
 
-static struct error *join(struct row *into, const struct row *from, size_t n_steps)
+static struct error *join(struct exec *q, struct row *into, const struct row *from, size_t n_steps)
 {
+        if (from->h && !into->h) {
+                struct error *e = histogram_column(&q->workers[0].keep, n_steps, &into->h);
+                if (e)
+                        return e;
+        }
         for (size_t s = 0; s < n_steps; s++) {
                 if (is_absent(from->v[s]))
                         continue;
                 if (!is_absent(into->v[s]))
                         return error_same_labelset();
                 into->v[s] = from->v[s];
+                if (into->h)
+                        into->h[s] = histogram_at(from->h, s);
         }
         return NULL;
 }
@@ -207,7 +297,7 @@ struct error *mat_merge(struct exec *q, struct mat *m, size_t n_steps)
                 labels_key(&key, m->rows[i].labels);
                 struct row *first = map_get(&seen, buf_str(&key));
                 if (first) {
-                        e = join(first, &m->rows[i], n_steps);
+                        e = join(q, first, &m->rows[i], n_steps);
                         first->drop_name |= m->rows[i].drop_name;
                         continue;
                 }

@@ -12,7 +12,7 @@
 
 struct bucket_row {
         double upper;
-        const double *v;
+        double *v;
 };
 struct classic_histogram {
         Labels labels;              /* without le */
@@ -20,12 +20,14 @@ struct classic_histogram {
         size_t n;
         bool drop_name;
         struct forced_monotonicity *forced; /* one a step at most: NULL none; see compute */
+        Histogram *native;                  /* it is a native one: one a step, else NULL */
+        uint32_t notes;                     /* of the native one */
 };
 struct histograms {
         struct exec *q;
         const struct steps *st;
         struct classic_histogram *p;
-        size_t n;
+        size_t n, n_native; /* native ones first */
         bool fraction;
         size_t n_q;
         double *const *qs;         /* quantiles, or lower and upper: one a step */
@@ -66,14 +68,71 @@ static Labels without_le(struct exec *q, Labels ls)
         return (Labels){v, n};
 }
 
+/* Takes the native histograms out of the input, which floats are left of. */
+static struct error *gather_native(struct histograms *h, struct mat *in)
+{
+        struct error *e = NULL;
+        h->p = exec_alloc(h->q, 2 * in->n, sizeof *h->p, &e);
+        for (size_t i = 0; !e && i < in->n; i++) {
+                struct row *r = &in->rows[i];
+                bool any = false;
+                for (size_t s = 0; r->h && s < h->st->n; s++) {
+                        if (is_absent(r->v[s]))
+                                r->h[s] = NULL;
+                        if (!r->h[s])
+                                continue;
+                        any = true;
+                        r->v[s] = absent();
+                }
+                if (any)
+                        h->p[h->n++] = (struct classic_histogram){
+                                .labels = r->labels, .drop_name = r->drop_name, .native = r->h};
+        }
+        h->n_native = h->n;
+        return e;
+}
+
+/* Where a native and a classic histogram are the same there is neither. */
+static void drop_conflicts(struct histograms *h, const struct node *arg)
+{
+        if (h->n_native == 0 || h->n == h->n_native)
+                return;
+        struct map natives = MAP_INIT;
+        struct buf key = BUF_INIT(BUF_NO_LIMIT);
+        for (size_t i = 0; i < h->n_native; i++) {
+                buf_clear(&key);
+                labels_key(&key, h->p[i].labels);
+                map_set(&natives, arena_str(h->q->arena, buf_str(&key)), &h->p[i]);
+        }
+        for (size_t i = h->n_native; i < h->n; i++) {
+                struct classic_histogram *c = &h->p[i], *n;
+                buf_clear(&key);
+                labels_key(&key, c->labels);
+                n = map_get(&natives, buf_str(&key));
+                for (size_t s = 0; n && s < h->st->n; s++) {
+                        bool any = false;
+                        for (size_t k = 0; n->native[s] && k < c->n; k++)
+                                any = any || !is_absent(c->buckets[k].v[s]);
+                        if (!any)
+                                continue;
+                        note_histograms(h->q, NOTE_MIXED_CLASSIC,
+                                        h->q->delayed_name_removal ? labels_get(n->labels, STR(METRIC_NAME)) : (Str){0},
+                                        arg->x->pos);
+                        n->native[s] = NULL;
+                        for (size_t k = 0; k < c->n; k++)
+                                c->buckets[k].v[s] = absent();
+                }
+        }
+        buf_done(&key);
+        map_done(&natives);
+}
+
 static struct error *gather(struct histograms *h, const struct mat *in, const struct node *arg)
 {
         struct exec *q = h->q;
         struct error *e = NULL;
         size_t *group = exec_alloc(q, in->n, sizeof *group, &e);
         double *upper = e ? NULL : exec_alloc(q, in->n, sizeof *upper, &e);
-        if (!e)
-                h->p = exec_alloc(q, in->n, sizeof *h->p, &e);
         struct bucket_row *rows = e ? NULL : exec_alloc(q, in->n, sizeof *rows, &e);
         if (e)
                 return e;
@@ -108,7 +167,7 @@ static struct error *gather(struct histograms *h, const struct mat *in, const st
         buf_done(&key);
         if (e)
                 return e;
-        for (size_t g = 0; g < h->n; g++) {
+        for (size_t g = h->n_native; g < h->n; g++) {
                 h->p[g].buckets = rows;
                 rows += h->p[g].n;
                 h->p[g].n = 0;
@@ -125,11 +184,31 @@ static struct error *gather(struct histograms *h, const struct mat *in, const st
         return NULL;
 }
 
+static void compute_native(struct histograms *h, size_t item)
+{
+        struct classic_histogram *g = &h->p[item];
+        size_t n_steps = h->st->n, n_out = h->fraction ? 1 : h->n_q;
+        for (size_t k = 0; k < n_out; k++) {
+                for (size_t s = 0; s < n_steps; s++) {
+                        size_t at = (item * n_out + k) * n_steps + s;
+                        Histogram x = g->native[s];
+                        h->out[at] = !x            ? absent()
+                                     : h->fraction ? histogram_fraction(h->qs[0][s], h->qs[1][s], x, &g->notes)
+                                                   : histogram_quantile(h->qs[k][s], x, &g->notes);
+                        h->fixes[at] = (struct classic_fix){0};
+                }
+        }
+}
+
 static void compute(void *ctx, size_t item, int worker)
 {
         struct histograms *h = ctx;
         const struct classic_histogram *g = &h->p[item];
         size_t n_steps = h->st->n, n_out = h->fraction ? 1 : h->n_q;
+        if (g->native) {
+                compute_native(h, item);
+                return;
+        }
         struct classic_bucket *b = (struct classic_bucket *)scratch_get(&h->q->workers[worker], g->n * 2);
         for (size_t k = 0; k < n_out; k++) {
                 double *out = h->out + (item * n_out + k) * n_steps;
@@ -250,11 +329,15 @@ static void check_quantile(struct exec *q, const struct steps *st, const double 
                         note_quantile(q, v[s], arg->x->pos);
 }
 
-static struct error *compute_all(struct histograms *h, struct node *n, struct node *arg, const struct mat *in,
+static struct error *compute_all(struct histograms *h, struct node *n, struct node *arg, struct mat *in,
                                  struct mat *ret)
 {
         struct exec *q = h->q;
-        struct error *e = gather(h, in, arg);
+        struct error *e = gather_native(h, in);
+        if (!e)
+                e = gather(h, in, arg);
+        if (!e)
+                drop_conflicts(h, arg);
         size_t n_out = h->fraction ? 1 : h->n_q;
         struct mat m = {0};
         if (!e)
@@ -268,6 +351,11 @@ static struct error *compute_all(struct histograms *h, struct node *n, struct no
         if (!e) {
                 pool_each(q->pool, h->n, compute, h);
                 note_fixes(h, arg);
+                for (size_t i = 0; i < h->n_native; i++)
+                        note_histograms(
+                                q, h->p[i].notes,
+                                q->delayed_name_removal ? labels_get(h->p[i].labels, STR(METRIC_NAME)) : (Str){0},
+                                arg->x->pos);
                 column_free(q, (double *)h->fixes);
                 for (size_t i = 0; i < h->n && !q->delayed_name_removal; i++)
                         h->p[i].labels = labels_drop_metadata(q, h->p[i].labels);
@@ -322,6 +410,6 @@ struct error *eval_histogram_func(struct exec *q, const struct steps *st, struct
                 column_free(q, qs[i]);
         size_t total = 0;
         for (size_t i = 0; !e && i < ret->n; i++)
-                total += column_count(ret->rows[i].v, st->n);
+                total += column_samples(ret->rows[i].v, ret->rows[i].h, st->n);
         return e ? e : account_step_eval(q, before, total, n_in + n_q);
 }

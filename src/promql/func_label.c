@@ -140,13 +140,26 @@ static void sort_rows(struct row *rows, size_t n, struct row *tmp, struct sortin
         memcpy(rows, tmp, n * sizeof *rows);
 }
 
+/* Sorting by value is of floats only. */
+static void drop_histograms(struct mat *m, size_t n_steps)
+{
+        for (size_t i = 0; i < m->n; i++)
+                for (size_t s = 0; m->rows[i].h && s < n_steps; s++)
+                        if (m->rows[i].h[s])
+                                m->rows[i].v[s] = absent();
+        mat_drop_empty(m, n_steps);
+}
+
 struct error *eval_sort(struct exec *q, const struct steps *st, struct node *n, struct mat *ret)
 {
-        size_t before = q->current, total = 0;
+        size_t before = q->current;
         struct mat m;
         struct error *e = eval_mat(q, st, n->args[0], &m);
         if (e)
                 return e;
+        size_t n_in = m.n;
+        if (n->x->call.func->id == FUNC_SORT || n->x->call.func->id == FUNC_SORT_DESC)
+                drop_histograms(&m, st->n);
         if (st->start != st->end) {
                 annotations_add(&q->notes, ANNOTATION_WARNING, n->x->pos,
                                 "PromQL warning: sort is ineffective for range queries since results are always "
@@ -158,7 +171,5 @@ struct error *eval_sort(struct exec *q, const struct steps *st, struct node *n, 
                 sort_rows(m.rows, m.n, tmp, &(struct sorting){n->x->call.func->id, n});
         }
         *ret = m;
-        for (size_t i = 0; i < m.n; i++)
-                total += column_count(m.rows[i].v, st->n);
-        return account_step_eval(q, before, total, m.n);
+        return account_step_eval(q, before, mat_samples(&m, st->n), n_in);
 }

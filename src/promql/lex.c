@@ -731,9 +731,15 @@ static enum lex_state lex_values(struct lexer *l)
         case RUNE_EOF:
                 return LEX_STATEMENTS;
         case '{':
-                if (peek(l) == '{')
-                        return fail(l, "native histograms are not supported in series values");
-                break;
+                if (peek(l) != '{')
+                        break;
+                for (int32_t prev = 0;; prev = r) {
+                        r = next(l);
+                        if (r == RUNE_EOF)
+                                return fail(l, "unexpected end of input inside a histogram");
+                        if (r == '}' && prev == '}')
+                                return emit_then(l, TOK_HISTOGRAM, LEX_VALUES);
+                }
         case '+':
                 return emit_then(l, TOK_ADD, LEX_VALUES);
         case '-':

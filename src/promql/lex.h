@@ -32,7 +32,8 @@ enum token_type {
         TOK_COMMA,
         TOK_EQL,
         TOK_COLON,
-        TOK_BLANK, /* series lines only, as the next two */
+        TOK_BLANK, /* series lines only, as the next three */
+        TOK_HISTOGRAM, /* {{…}}, with its braces */
         TOK_TIMES,
         TOK_SPACE,
         /* Operators. */

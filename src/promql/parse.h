@@ -17,6 +17,8 @@
 #include "promql/ast.h"
 #include "promql/function.h"
 
+struct histogram;
+
 struct promql_parse_opts {              /* what --enable-feature switches on */
         bool experimental_functions;    /* promql-experimental-functions */
         bool extended_range_selectors;  /* anchored, smoothed */
@@ -40,12 +42,13 @@ void promql_print_pretty(struct buf *b, const struct expr *x);
 void promql_print_ast_json(struct buf *b, const struct expr *x);
 /* A metric as the series notation writes it: name{label="value"}. */
 struct error *promql_parse_metric(Str text, struct arena *a, Labels *ret) MUST_CHECK;
-/* One line of a test file's load or of a rule test's input_series: metric and values, expanded. Native histograms are refused. */
+/* One line of a test file's load or of a rule test's input_series: metric and values, expanded. */
 struct promql_series_line {
         Labels labels;
         struct promql_series_value {
-                bool omitted;
+                bool omitted, has_reset_hint;   /* the hint was written */
                 double v;
+                const struct histogram *h;      /* NULL: v */
         } *values;
         size_t n;
 };

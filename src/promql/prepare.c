@@ -378,7 +378,9 @@ struct error *node_build(struct exec *q, const struct expr *x, struct node **ret
         q->mint = INT64_MAX;
         q->maxt = INT64_MIN;
         struct error *e = build(q, x, &in, 0, ret, &same, &wrap);
-        if (!e)
+        if (!e) {
                 (*ret)->once = wrap;
+                mark_stats_only(*ret);
+        }
         return e;
 }

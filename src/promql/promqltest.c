@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "promql/promqltest.h"
 
-#include <float.h>
-
 #include "model/duration.h"
 #include "promql/engine.h"
 #include "storage/memory.h"
@@ -45,25 +43,6 @@ static void clear(struct promqltest *t)
         t->missing.n = 0;
 }
 
-/* load_with_nhcb adds a native histogram per classic one, under its base name. */
-static void miss_nhcb(struct promqltest *t, Labels ls)
-{
-        static const char *const suffixes[] = {"_bucket", "_sum", "_count"};
-        Str name = labels_get(ls, STR(METRIC_NAME));
-        for (size_t i = 0; i < ARRAY_LEN(suffixes); i++) {
-                if (!str_has_suffix(name, str_from(suffixes[i])))
-                        continue;
-                struct labels_builder b;
-                labels_builder_init(&b);
-                labels_builder_reset(&b, ls);
-                labels_builder_set(&b, STR(METRIC_NAME), str_trim_suffix(name, str_from(suffixes[i])));
-                labels_builder_del(&b, STR("le"));
-                vec_push(&t->missing, (struct missing_series){labels_builder_labels(&b, &t->arena), SKIP_HISTOGRAMS});
-                labels_builder_done(&b);
-        }
-}
-
-typedef VEC(struct promql_series_line) LineVec;
 static struct error *read_load_line(struct promqltest *t, Str line, LineVec *ret)
 {
         Labels ls = {NULL, 0};
@@ -77,22 +56,30 @@ static struct error *read_load_line(struct promqltest *t, Str line, LineVec *ret
         }
         struct promql_series_line s = {0};
         e = promql_parse_series_line(line, &t->arena, &s);
-        if (!e) {
+        if (!e)
                 vec_push(ret, s);
-        } else if (test_error_is_histogram(e)) {
-                vec_push(&t->missing, (struct missing_series){ls, SKIP_HISTOGRAMS});
-                error_free(e);
-                e = NULL;
-        }
         return e;
 }
 
 static struct error *append(struct promqltest *t, const struct promql_series_line *s, int64_t gap_ms)
 {
-        struct error *e = NULL;
-        for (size_t i = 0; !e && i < s->n; i++)
-                if (!s->values[i].omitted)
-                        e = memory_storage_add(t->storage, s->labels, (TimeMs)i * gap_ms, s->values[i].v);
+        struct appender *a;
+        SeriesRef ref = 0;
+        struct error *e = storage_appender(t->storage, &a);
+        if (e)
+                return e;
+        for (size_t i = 0; !e && i < s->n; i++) {
+                const struct promql_series_value *v = &s->values[i];
+                TimeMs at = (TimeMs)i * gap_ms;
+                if (v->h)
+                        e = appender_append_histogram(a, ref, s->labels, at, (struct histogram_sample){.f = v->h},
+                                                      &ref);
+                else if (!v->omitted)
+                        e = appender_append(a, ref, s->labels, at, v->v, &ref);
+        }
+        if (!e)
+                return appender_commit(a);
+        appender_rollback(a);
         return e;
 }
 
@@ -109,6 +96,7 @@ static struct error *load(struct promqltest *t, Str head)
                         break;
                 e = read_load_line(t, line, &lines);
         }
+        VEC(const struct promql_series_line *) loaded = VEC_INIT;
         for (size_t i = 0; !e && i < lines.n; i++) {
                 bool is_last = true; /* of that label set: earlier ones do not count */
                 for (size_t j = i + 1; j < lines.n; j++)
@@ -116,24 +104,17 @@ static struct error *load(struct promqltest *t, Str head)
                 if (!is_last)
                         continue;
                 e = append(t, &lines.p[i], gap_ms);
-                if (str_eq(word, STR("load_with_nhcb")))
-                        miss_nhcb(t, lines.p[i].labels);
+                vec_push(&loaded, &lines.p[i]);
         }
+        LineVec converted = VEC_INIT;
+        if (!e && str_eq(word, STR("load_with_nhcb")))
+                e = test_convert_classic(loaded.p, loaded.n, &t->arena, &converted);
+        for (size_t i = 0; !e && i < converted.n; i++)
+                e = append(t, &converted.p[i], gap_ms);
+        vec_done(&converted);
+        vec_done(&loaded);
         vec_done(&lines);
         return e;
-}
-
-static bool almost_equal(double a, double b)
-{
-        const double epsilon = 1e-6;
-        if (is_stale_nan(a) || is_stale_nan(b))
-                return is_stale_nan(a) && is_stale_nan(b);
-        if ((a != a && b != b) || a == b)
-                return true;
-        double sum = __builtin_fabs(a) + __builtin_fabs(b), diff = __builtin_fabs(a - b);
-        if (a == 0 || b == 0 || sum < DBL_MIN)
-                return diff < epsilon * DBL_MIN;
-        return diff / MIN(sum, DBL_MAX) < epsilon;
 }
 
 static bool has_expectation(const struct test_eval *ev, enum expect_kind kind)
@@ -162,10 +143,19 @@ static void wrong_series(struct buf *b, const char *what, Labels ls)
         labels_print(b, ls);
 }
 
+static void wrong_histogram(struct buf *b, const struct histogram *want, const struct histogram *got)
+{
+        buf_puts(b, "is ");
+        buf_put_histogram(b, got);
+        buf_printf(b, " (schema %d, reset %d), want ", (int)got->schema, (int)got->reset);
+        buf_put_histogram(b, want);
+        buf_printf(b, " (schema %d, reset %d)", (int)want->schema, (int)want->reset);
+}
+
 static void compare_points(const struct test_eval *ev, const struct expected_series *want,
                            const struct result_series *got, struct buf *b)
 {
-        size_t k = 0;
+        size_t k = 0, k_h = 0;
         for (size_t i = 0; i < want->n; i++) {
                 TimeMs at = ev->start_ms + (TimeMs)i * ev->step_ms;
                 if (at > ev->end_ms) {
@@ -174,21 +164,36 @@ static void compare_points(const struct test_eval *ev, const struct expected_ser
                 }
                 if (want->values[i].omitted)
                         continue;
+                if (want->values[i].h) {
+                        if (k_h >= got->n_h || got->h_t[k_h] != at) {
+                                wrong_series(b, "histogram missing of", want->labels);
+                                buf_printf(b, " at %lld", (long long)at);
+                                return;
+                        }
+                        if (!test_histograms_equal(want->values[i].h, got->h[k_h], want->values[i].has_reset_hint)) {
+                                wrong_series(b, "histogram of", want->labels);
+                                buf_printf(b, " at %lld ", (long long)at);
+                                wrong_histogram(b, want->values[i].h, got->h[k_h]);
+                                return;
+                        }
+                        k_h++;
+                        continue;
+                }
                 if (k >= got->n || got->t[k] != at) {
                         wrong_series(b, "point missing of", want->labels);
                         buf_printf(b, " at %lld", (long long)at);
                         return;
                 }
-                if (!almost_equal(want->values[i].v, got->v[k])) {
+                if (!test_almost_equal(want->values[i].v, got->v[k])) {
                         wrong_series(b, "value of", want->labels);
                         buf_printf(b, " at %lld is %.17g, want %.17g", (long long)at, got->v[k], want->values[i].v);
                         return;
                 }
                 k++;
         }
-        if (k < got->n) {
+        if (k < got->n || k_h < got->n_h) {
                 wrong_series(b, "points too many of", want->labels);
-                buf_printf(b, ": %zu, want %zu", got->n, k);
+                buf_printf(b, ": %zu, want %zu", got->n + got->n_h, k + k_h);
         }
 }
 
@@ -215,7 +220,16 @@ static void compare_matrix(const struct test_eval *ev, const struct query_result
 struct sample {
         Labels labels;
         double v;
+        const struct histogram *h;
 };
+static bool sample_is(const struct expected_series *want, const struct sample *got)
+{
+        if (want->n == 0 || want->values[0].omitted || !want->values[0].h != !got->h)
+                return false;
+        return got->h ? test_histograms_equal(want->values[0].h, got->h, want->values[0].has_reset_hint)
+                      : test_almost_equal(want->values[0].v, got->v);
+}
+
 static void compare_vector(const struct test_eval *ev, const struct sample *got, size_t n, bool ordered, struct buf *b)
 {
         for (size_t i = 0; i < n; i++) {
@@ -225,11 +239,19 @@ static void compare_vector(const struct test_eval *ev, const struct sample *got,
                         wrong_series(b, "unexpected series", got[i].labels);
                 else if (ordered && pos != i)
                         wrong_series(b, "not in the expected place:", got[i].labels);
-                else if (want->n == 0 || want->values[0].omitted || !almost_equal(want->values[0].v, got[i].v))
+                else if (!sample_is(want, &got[i]))
                         wrong_series(b, "value of", got[i].labels);
                 else
                         continue;
-                buf_printf(b, " is %.17g", got[i].v);
+                if (got[i].h && want && want->n > 0 && want->values[0].h) {
+                        buf_putc(b, ' ');
+                        wrong_histogram(b, want->values[0].h, got[i].h);
+                        return;
+                }
+                if (got[i].h)
+                        buf_puts(b, " is a histogram");
+                else
+                        buf_printf(b, " is %.17g", got[i].v);
                 if (want && want->n > 0)
                         buf_printf(b, ", want %.17g", want->values[0].v);
                 return;
@@ -249,7 +271,7 @@ static void compare_scalar(const struct test_eval *ev, double got, struct buf *b
 {
         if (!ev->has_scalar)
                 buf_printf(b, "got scalar %.17g", got);
-        else if (!almost_equal(ev->scalar, got))
+        else if (!test_almost_equal(ev->scalar, got))
                 buf_printf(b, "got %.17g, want %.17g", got, ev->scalar);
 }
 
@@ -281,7 +303,8 @@ static void compare_instant(const struct test_eval *ev, const struct query_resul
         }
         struct sample *s = mem_realloc_array(NULL, r->n_series + 1, sizeof *s);
         for (size_t i = 0; i < r->n_series; i++)
-                s[i] = (struct sample){r->series[i].labels, r->series[i].v[0]};
+                s[i] = (struct sample){r->series[i].labels, r->series[i].n ? r->series[i].v[0] : 0,
+                                       r->series[i].n ? NULL : r->series[i].h[0]};
         compare_vector(ev, s, r->n_series, has_expectation(ev, EXPECT_ORDERED), b);
         free(s);
 }
@@ -363,7 +386,10 @@ static void run_around(struct promqltest *t, const struct test_eval *ev, Str tex
                         wrong_series(b, "as a range query: not sorted at", r.series[i].labels);
                 for (size_t k = 0; k < r.series[i].n; k++)
                         if (r.series[i].t[k] == at)
-                                s[n++] = (struct sample){r.series[i].labels, r.series[i].v[k]};
+                                s[n++] = (struct sample){r.series[i].labels, r.series[i].v[k], NULL};
+                for (size_t k = 0; k < r.series[i].n_h; k++)
+                        if (r.series[i].h_t[k] == at)
+                                s[n++] = (struct sample){r.series[i].labels, 0, r.series[i].h[k]};
         }
         if (b->n == 0 && !has_expectation(ev, EXPECT_ORDERED)) {
                 if (is_scalar && n == 1)

@@ -7,7 +7,7 @@
  *   promqltest_report_done(&r);
  *
  * Each instant eval runs in all the forms of upstream's runner: as written, with every selector pinned by @ at other
- * times, and each of these as a range query. Evals that need what is not there (native histograms, start timestamps,
+ * times, and each of these as a range query. Evals that need what is not there (start timestamps,
  * what the engine calls unsupported) are skipped and counted by reason; the rest of their file runs. Language:
  * tests/conformance/promql/README.md. Upstream: promql/promqltest/test.go */
 #ifndef PROMQL_PROMQLTEST_H
@@ -19,7 +19,7 @@
 #include "model/matcher.h"
 #include "promql/parse.h"
 
-enum promqltest_skip { SKIP_NONE, SKIP_HISTOGRAMS, SKIP_START_TIMES, SKIP_UNSUPPORTED, SKIP_N };
+enum promqltest_skip { SKIP_NONE, SKIP_START_TIMES, SKIP_UNSUPPORTED, SKIP_N };
 struct promqltest_report {
         size_t n_evals; /* run */
         size_t n_skipped[SKIP_N];
@@ -69,6 +69,10 @@ void test_eval_done(struct test_eval *ev);
 bool expectation_matches(const struct expectation *x, Str text);
 /* The metric in front of values, which may not be parsed themselves. */
 struct error *test_metric_of(Str line, struct arena *a, Labels *ret, bool *ret_is_start_times) MUST_CHECK;
-bool test_error_is_histogram(const struct error *e);
+/* Native histograms with custom buckets out of the classic ones of the lines: load_with_nhcb. */
+typedef VEC(struct promql_series_line) LineVec;
+struct error *test_convert_classic(const struct promql_series_line *const *lines, size_t n, struct arena *a, LineVec *ret) MUST_CHECK;
+bool test_almost_equal(double a, double b);
+bool test_histograms_equal(const struct histogram *want, const struct histogram *got, bool with_hint);
 
 #endif

@@ -44,16 +44,6 @@ bool is_range_func(enum function_id f)
         }
 }
 
-/* One window: n > 0 samples. */
-struct window {
-        const TimeMs *t;
-        const double *v;
-        size_t n;
-        TimeMs from, to; /* (from, to] */
-        TimeMs eval_t;
-        size_t step;
-};
-
 /* sum of what the counter lost by resets inside the window, added to result in order */
 static double add_resets(double result, const double *v, size_t n)
 {
@@ -90,7 +80,7 @@ static double extrapolate(const struct window *w, double result, bool is_counter
 }
 
 /* Go's Duration.Seconds. */
-static double seconds_of(int64_t ms)
+double seconds_of(int64_t ms)
 {
         return (double)(ms / 1000) + (double)(ms % 1000 * 1000000) / 1e9;
 }
@@ -104,7 +94,7 @@ static double interpolate(const struct window *w, size_t i, TimeMs t, bool is_co
 }
 
 /* First i in [0, n) with t[i] > x, or n. */
-static size_t first_after(const TimeMs *t, size_t n, TimeMs x)
+size_t first_after(const TimeMs *t, size_t n, TimeMs x)
 {
         size_t lo = 0;
         while (lo < n) {
@@ -376,6 +366,11 @@ static double call_one(const struct range_call *c, struct worker *wk, const stru
         default:
                 bug("function %d of a range", (int)c->func);
         }
+}
+
+double range_window(const struct range_call *c, struct worker *wk, const struct window *w)
+{
+        return call_one(c, wk, w);
 }
 
 /* What extrapolation makes of where the samples of a window lie. Scraped series look the same at every step, so that it

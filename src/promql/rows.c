@@ -27,17 +27,22 @@ struct rows {
         size_t n;
         Labels *labels;
         bool *drop_name;
+        bool stats_only; /* of its selector */
         bool check_same; /* names were dropped that differed */
         struct row_op ops[OPS_MAX];
         size_t n_ops;
         size_t before;          /* samples held when it was opened */
         struct row_info *infos; /* of a batch */
-        double **columns;       /* of a batch */
+        double **columns;       /* of all rows; those of the batch at its start */
+        Histogram **histograms; /* the same, NULL where a row has none */
         size_t batch_first;
         size_t n_with_samples;
-        bool *has_samples; /* after rows_run */
+        bool *has_samples, *has_floats; /* after rows_run */
+        size_t n_with_floats; /* rows without a histogram column */
+        uint32_t op_notes;    /* of all rows */
         bool *step_seen;   /* quantile_over_time: steps at which any row has a window with samples */
         uint64_t total_seen;
+        Histogram **row_h;      /* rows_eval: the columns of all rows */
 };
 
 bool is_row_node(const struct node *n)
@@ -110,6 +115,21 @@ struct error *series_samples(struct exec *q, const struct series *s, TimeMs mint
         return e;
 }
 
+void mixed_drop_markers(struct mixed *s)
+{
+        size_t w = 0;
+        for (size_t i = 0; i < s->n; i++) {
+                if (is_stale_nan(s->v[i]))
+                        continue;
+                s->t[w] = s->t[i];
+                s->v[w] = s->v[i];
+                if (s->h)
+                        s->h[w] = s->h[i];
+                w++;
+        }
+        s->n = w;
+}
+
 static void drop_markers(struct samples *s)
 {
         size_t i = 0;
@@ -148,7 +168,101 @@ static void selector_row(const struct rows *r, struct worker *w, const struct sa
         info->total = info->read = info->n_out;
 }
 
-static void column_samples(const struct steps *st, const double *v, struct samples *out)
+/* The same for a series with histograms, which are counted by their size. */
+static void selector_row_mixed(const struct rows *r, struct worker *w, const struct mixed *s, double *out, Histogram *h,
+                               struct row_info *info)
+{
+        const struct steps *st = r->steps;
+        bool times = r->leaf == LEAF_TIMESTAMP;
+        size_t k = 0;
+        for (size_t i = 0; i < st->n; i++) {
+                TimeMs ref = (r->node->has_at ? r->node->at_ms : step_time(st, i)) - r->node->offset_ms;
+                while (k < s->n && s->t[k] <= ref)
+                        k++;
+                bool in = k && s->t[k - 1] > ref - r->q->lookback_ms && !is_stale_nan(s->v[k - 1]);
+                Histogram found = in ? s->h[k - 1] : NULL;
+                out[i] = !in ? absent() : times ? (double)s->t[k - 1] / 1000 : found ? 0 : s->v[k - 1];
+                h[i] = times ? NULL : found;
+                size_t n = found ? histogram_samples(found) : in;
+                info->n_out += n;
+                info->has_floats |= in && !h[i];
+                if (w->total_per_step) {
+                        w->total_per_step[i] += n;
+                        w->read_per_step[i] += n;
+                }
+        }
+        info->total = info->read = info->n_out;
+}
+
+/* A subquery may have left out the samples that the hints are about.  Upstream: evalSubquery */
+static struct error *forget_hint(struct arena *a, Histogram *h)
+{
+        if (!*h || ((*h)->reset != COUNTER_RESET_YES && (*h)->reset != COUNTER_RESET_NO))
+                return NULL;
+        struct histogram *copy = arena_try_alloc(a, sizeof *copy);
+        if (!copy)
+                return error_new(ERROR_LIMIT, "query needs more than the %zu bytes of memory that one query may use",
+                                 a->limit_bytes);
+        *copy = **h;
+        copy->reset = COUNTER_RESET_UNKNOWN;
+        *h = copy;
+        return NULL;
+}
+
+static struct error *column_mixed(const struct steps *st, const struct row *row, struct arena *a, struct mixed *ret)
+{
+        struct mixed m = {.t = arena_try_alloc(a, arena_array_bytes(st->n + 1, sizeof *m.t)),
+                          .v = arena_try_alloc(a, arena_array_bytes(st->n + 1, sizeof *m.v))};
+        struct error *e = histogram_column(a, st->n, &m.h);
+        if (!e && (!m.t || !m.v))
+                e = error_new(ERROR_LIMIT, "query needs more than the %zu bytes of memory that one query may use",
+                              a->limit_bytes);
+        for (size_t i = 0; !e && i < st->n; i++) {
+                if (is_absent(row->v[i]))
+                        continue;
+                m.t[m.n] = step_time(st, i);
+                m.v[m.n] = row->v[i];
+                m.h[m.n] = row->h[i];
+                e = forget_hint(a, &m.h[m.n++]);
+        }
+        *ret = m;
+        return e;
+}
+
+/* A row whose series, or subquery's row, has histograms. */
+static struct error *compute_mixed(struct rows *r, size_t i, struct worker *w, double *out, struct row_info *info)
+{
+        struct mixed s = {0};
+        Histogram **h = &r->histograms[i - r->batch_first];
+        struct error *e = histogram_column(&w->keep, r->steps->n, h);
+        if (e)
+                return e;
+        arena_clear(&w->decoded);
+        if (r->leaf == LEAF_SUBQUERY)
+                e = column_mixed(&r->sub, &r->mat.rows[i], &w->decoded, &s);
+        else
+                e = series_decode_mixed(&r->sel->series[i], r->mint - r->stats_only, r->maxt,
+                                        r->leaf == LEAF_RANGE || r->stats_only ? &w->decoded : &w->keep, &s);
+        if (!e && r->stats_only)
+                e = mixed_stats_only(r->leaf == LEAF_RANGE ? &w->decoded : &w->keep, &s);
+        if (e)
+                return e;
+        if (!s.h) { /* none of them in range after all */
+                Histogram *none;
+                e = histogram_column(&w->decoded, s.n, &none);
+                if (e)
+                        return e;
+                s.h = none;
+        }
+        if (r->leaf == LEAF_SELECTOR || r->leaf == LEAF_TIMESTAMP) {
+                selector_row_mixed(r, w, &s, out, *h, info);
+                return NULL;
+        }
+        mixed_drop_markers(&s);
+        return range_row_mixed(&r->call, w, &s, out, *h, info);
+}
+
+static void samples_of_column(const struct steps *st, const double *v, struct samples *out)
 {
         samples_clear(out);
         samples_reserve(out, st->n);
@@ -163,20 +277,28 @@ static void compute_row(struct rows *r, size_t i, struct worker *w)
         double *out = r->columns[k];
         struct row_info *info = &r->infos[k];
         *info = (struct row_info){0};
-        if (r->leaf == LEAF_SUBQUERY) {
-                column_samples(&r->sub, r->mat.rows[i].v, &w->window);
+        info->has_floats = true;
+        bool is_mixed = r->leaf == LEAF_MAT        ? false
+                        : r->leaf == LEAF_SUBQUERY ? r->mat.rows[i].h != NULL
+                                                   : series_has_histograms(&r->sel->series[i], r->mint, r->maxt);
+        if (r->leaf != LEAF_MAT)
+                r->histograms[k] = NULL;
+        if (is_mixed) {
+                info->has_floats = false;
+                struct error *e = compute_mixed(r, i, w, out, info);
+                if (e) {
+                        worker_fail(w, i, e);
+                        return;
+                }
+                info->read = r->leaf == LEAF_SUBQUERY ? 0 : info->read;
+        } else if (r->leaf == LEAF_SUBQUERY) {
+                samples_of_column(&r->sub, r->mat.rows[i].v, &w->window);
                 range_row(&r->call, w, &w->window, out, info);
                 info->read = 0; /* counted by the subquery */
         } else if (r->leaf != LEAF_MAT) {
                 struct error *e = series_samples(r->q, &r->sel->series[i], r->mint, r->maxt, &w->raw);
                 if (e) {
-                        if (w->error && w->failed_row < i) {
-                                error_free(e);
-                                return;
-                        }
-                        error_free(w->error);
-                        w->error = e;
-                        w->failed_row = i;
+                        worker_fail(w, i, e);
                         return;
                 }
                 if (r->leaf == LEAF_RANGE) {
@@ -186,8 +308,19 @@ static void compute_row(struct rows *r, size_t i, struct worker *w)
                         selector_row(r, w, &w->raw, out, info);
                 }
         }
-        for (size_t o = 0; o < r->n_ops; o++)
-                r->ops[o].apply(&r->ops[o], out, r->steps->n);
+        for (size_t o = 0; o < r->n_ops; o++) {
+                if (!r->histograms[k]) {
+                        r->ops[o].apply(&r->ops[o], out, r->steps->n);
+                        continue;
+                }
+                uint32_t notes = 0;
+                struct error *e = elementwise_mixed(&r->ops[o], w, out, r->histograms[k], r->steps->n, &notes);
+                info->op_notes |= notes << (2 * o);
+                if (e) {
+                        worker_fail(w, i, e);
+                        return;
+                }
+        }
 }
 
 struct batch_ctx {
@@ -201,26 +334,6 @@ static void compute_grain(void *ctx, size_t item, int worker)
         size_t from = item * GRAIN_ROWS, to = MIN(from + (size_t)GRAIN_ROWS, b->n);
         for (size_t k = from; k < to; k++)
                 compute_row(b->r, b->r->batch_first + k, &b->r->q->workers[worker]);
-}
-
-static struct error *workers_error(struct exec *q)
-{
-        struct error *e = NULL;
-        size_t row = SIZE_MAX;
-        for (int i = 0; i < q->n_workers; i++) {
-                struct worker *w = &q->workers[i];
-                if (!w->error)
-                        continue;
-                if (w->failed_row < row) {
-                        error_free(e);
-                        e = w->error;
-                        row = w->failed_row;
-                } else {
-                        error_free(w->error);
-                }
-                w->error = NULL;
-        }
-        return e;
 }
 
 /* What upstream would have held while it did this row. */
@@ -347,7 +460,7 @@ static void note_counters(struct exec *q, const struct rows *r, struct pos_range
         Labels last = {0};
         for (size_t i = 0; i < r->n; i++) {
                 Labels ls = input_labels(r, i);
-                if (!r->has_samples[i] || (last.n && same_metadata(last, ls)))
+                if (!r->has_floats[i] || (last.n && same_metadata(last, ls)))
                         continue;
                 last = ls;
                 if (labels_has(ls, STR(METRIC_NAME)))
@@ -355,12 +468,16 @@ static void note_counters(struct exec *q, const struct rows *r, struct pos_range
         }
 }
 
+/* Upstream puts a range vector without a place in the place of a subquery before it calls the function. */
+static struct pos_range range_pos(const struct rows *r)
+{
+        return r->node->args[0]->type == EXPR_SUBQUERY ? (struct pos_range){0} : r->node->args[0]->x->pos;
+}
+
 static struct error *range_checks(struct exec *q, const struct rows *r)
 {
         enum function_id f = r->call.func;
-        /* Upstream puts a range vector without a place in the place of a subquery before it calls the function. */
-        struct pos_range pos =
-                r->node->args[0]->type == EXPR_SUBQUERY ? (struct pos_range){0} : r->node->args[0]->x->pos;
+        struct pos_range pos = range_pos(r);
         if (f == FUNC_RATE || f == FUNC_INCREASE)
                 note_counters(q, r, pos);
         if (f == FUNC_QUANTILE_OVER_TIME) {
@@ -417,9 +534,7 @@ static struct error *finish(struct exec *q, struct rows *r, size_t n_out)
         if (e)
                 return e;
         if (r->leaf == LEAF_SUBQUERY) {
-                size_t sub = 0;
-                for (size_t i = 0; i < r->mat.n; i++)
-                        sub += column_count(r->mat.rows[i].v, r->sub.n);
+                size_t sub = mat_samples(&r->mat, r->sub.n);
                 q->current -= MIN(sub, q->current);
         }
         if (r->leaf == LEAF_TIMESTAMP)
@@ -429,11 +544,10 @@ static struct error *finish(struct exec *q, struct rows *r, size_t n_out)
                 if (!op->is_minus) /* upstream changes those in place */
                         e = account_step_eval(q, r->before, n_out,
                                               r->n_with_samples + (op->c1 != NULL) + (op->c2 != NULL));
-                if (op->only_histograms && r->n_with_samples)
-                        annotations_add(&q->notes, ANNOTATION_INFO, op->pos,
-                                        "PromQL info: incompatible sample types encountered for binary operator "
-                                        "\"%s\": float %s float",
-                                        binary_op_text(op->op), binary_op_text(op->op));
+                if (op->only_histograms && (r->n_with_floats || (r->op_notes >> (2 * i) & 1)))
+                        note_binop_types(q, op->op, false, false, op->pos);
+                if (r->op_notes >> (2 * i) & 2)
+                        note_binop_types(q, op->op, !op->swap, op->swap, op->pos);
         }
         return e;
 }
@@ -449,10 +563,17 @@ static struct error *run(struct exec *q, struct rows *r, double *into,
         r->infos = exec_alloc(q, batch, sizeof *r->infos, &e);
         if (e)
                 return e;
+        memset(r->infos, 0, batch * sizeof *r->infos);
         r->columns = exec_alloc(q, r->n, sizeof *r->columns, &e);
         if (e)
                 return e;
+        r->histograms = exec_alloc(q, r->n, sizeof *r->histograms, &e);
+        if (e)
+                return e;
         r->has_samples = exec_alloc(q, r->n, sizeof *r->has_samples, &e);
+        if (e)
+                return e;
+        r->has_floats = exec_alloc(q, r->n, sizeof *r->has_floats, &e);
         if (e)
                 return e;
         if (!into && r->leaf != LEAF_MAT) {
@@ -467,6 +588,8 @@ static struct error *run(struct exec *q, struct rows *r, double *into,
                 if (e)
                         break;
                 r->batch_first = first;
+                for (size_t k = 0; r->leaf == LEAF_MAT && k < n; k++)
+                        r->histograms[k] = r->mat.rows[first + k].h;
                 for (size_t k = 0; k < n; k++)
                         r->columns[k] = r->leaf == LEAF_MAT ? r->mat.rows[first + k].v
                                         : into              ? into + (first + k) * n_steps
@@ -479,15 +602,24 @@ static struct error *run(struct exec *q, struct rows *r, double *into,
                 for (size_t k = 0; k < n && !e; k++) {
                         e = account_row(q, r, &r->infos[k]);
                         r->total_seen += r->leaf == LEAF_MAT ? 0 : r->infos[k].total;
-                        size_t out = r->n_ops              ? column_count(r->columns[k], n_steps)
+                        if (r->infos[k].notes)
+                                note_histograms(q, r->infos[k].notes,
+                                                labels_get(input_labels(r, first + k), STR(METRIC_NAME)),
+                                                range_pos(r));
+                        r->op_notes |= r->infos[k].op_notes;
+                        size_t out = r->n_ops ? column_samples(r->columns[k], r->histograms[k], n_steps)
                                      : r->leaf == LEAF_MAT ? 1
                                                            : r->infos[k].n_out;
                         n_out += out;
                         r->has_samples[first + k] = r->leaf == LEAF_MAT ? out > 0 : r->infos[k].n_out > 0;
+                        r->has_floats[first + k] = r->has_samples[first + k] && r->infos[k].has_floats;
                         r->n_with_samples += r->has_samples[first + k];
+                        r->n_with_floats += r->has_samples[first + k] && !r->histograms[k];
+                        if (r->row_h)
+                                r->row_h[first + k] = r->histograms[k];
                 }
                 if (!e && sink)
-                        e = sink(ctx, &(struct row_batch){.first = first, .n = n, .v = r->columns});
+                        e = sink(ctx, &(struct row_batch){.first = first, .n = n, .v = r->columns, .h = r->histograms});
         }
         per_step_stats_end(q, r);
         column_free(q, buffer);
@@ -510,7 +642,9 @@ struct error *rows_eval(struct exec *q, struct rows *r, struct mat *ret)
                 if (!block)
                         return e;
         }
-        e = run(q, r, block, NULL, NULL);
+        r->row_h = exec_alloc(q, r->n, sizeof *r->row_h, &e);
+        if (!e)
+                e = run(q, r, block, NULL, NULL);
         if (!e)
                 m.rows = exec_alloc(q, r->n, sizeof *m.rows, &e);
         if (e) {
@@ -520,6 +654,7 @@ struct error *rows_eval(struct exec *q, struct rows *r, struct mat *ret)
         for (size_t i = 0; i < r->n; i++)
                 m.rows[i] = (struct row){.labels = r->labels[i],
                                          .v = block ? block + i * r->steps->n : r->mat.rows[i].v,
+                                         .h = r->row_h[i],
                                          .drop_name = r->drop_name && r->drop_name[i]};
         m.n = r->n;
         if (block) {
@@ -578,6 +713,7 @@ static struct error *open_selector(struct exec *q, const struct steps *st, struc
                 return e;
         struct rows *r = *ret;
         r->sel = n->sel;
+        r->stats_only = n->stats_only;
         TimeMs first = n->has_at ? n->at_ms : st->start, last = n->has_at ? n->at_ms : step_time(st, st->n - 1);
         r->mint = first - n->offset_ms - q->lookback_ms + 1;
         r->maxt = last - n->offset_ms;

@@ -2,6 +2,7 @@
 /* The notation of series in tests: a metric, then values, some of them repeated: 1 2x3 4+1x5 _ stale. */
 #include "codec/quote.h"
 #include "promql/parser.h"
+#include "promql/series_histogram.h"
 #include "storage/storage.h"
 
 static bool label_item(struct parser *p, LabelVec *ret)
@@ -159,9 +160,77 @@ static bool value(struct parser *p, double *ret)
         return !p->err;
 }
 
+static bool histogram_value(struct parser *p, struct promql_series_histogram **ret)
+{
+        if (parser_peek(p) != TOK_HISTOGRAM) {
+                parser_unexpected(p);
+                return false;
+        }
+        struct token t = parser_take(p);
+        *ret = parser_alloc(p, sizeof **ret);
+        if (*ret && !promql_series_histogram_read(t.text, p->arena, *ret))
+                parser_fail(p, t.pos, "bad histogram description: " STR_FMT, STR_ARG(t.text));
+        return !p->err;
+}
+
+/* {{…}}, {{…}}x5, {{…}}+{{…}}x5 */
+static bool histogram_item(struct parser *p, ValueVec *ret)
+{
+        struct promql_series_histogram *base, *step = NULL;
+        if (!histogram_value(p, &base))
+                return false;
+        uint64_t n = 0;
+        enum token_type t = parser_peek(p);
+        if (t == TOK_ADD || t == TOK_SUB) {
+                parser_skip(p);
+                if (!histogram_value(p, &step))
+                        return false;
+                if (parser_peek(p) != TOK_TIMES) {
+                        parser_unexpected(p);
+                        return false;
+                }
+        }
+        if (parser_peek(p) == TOK_TIMES && !repetition(p, &n))
+                return false;
+        if (p->err)
+                return false;
+        if (n >= PROMQL_SERIES_VALUES_MAX - ret->n) {
+                parser_fail(p, p->tok.pos, "more than %d values in a series", PROMQL_SERIES_VALUES_MAX);
+                return false;
+        }
+        const struct histogram *cur = &base->h;
+        bool hint = step ? step->has_hint : base->has_hint;
+        for (uint64_t i = 0;; i++) {
+                vec_push(ret, (struct promql_series_value){.h = cur, .has_reset_hint = hint});
+                if (i == n)
+                        return true;
+                if (!step)
+                        continue;
+                if (cur->schema > step->h.schema) {
+                        parser_fail(p, p->tok.pos,
+                                    "error combining histograms: cannot merge from schema %d to %d", (int)step->h.schema,
+                                    (int)cur->schema);
+                        return false;
+                }
+                struct histogram *sum;
+                struct histogram_notes notes;
+                struct error *e = histogram_dup(p->arena, cur, &sum);
+                if (!e)
+                        e = t == TOK_SUB ? histogram_sub(p->arena, sum, &step->h, &notes)
+                                         : histogram_add(p->arena, sum, &step->h, &notes);
+                if (e) {
+                        parser_fail_error(p, p->tok.pos, e);
+                        return false;
+                }
+                cur = sum;
+        }
+}
+
 static bool series_item(struct parser *p, ValueVec *ret)
 {
         uint64_t n;
+        if (parser_peek(p) == TOK_HISTOGRAM)
+                return histogram_item(p, ret);
         if (parser_peek(p) == TOK_BLANK) {
                 parser_skip(p);
                 n = 1;
@@ -203,7 +272,8 @@ static bool series_values(struct parser *p, ValueVec *ret)
         while (parser_peek(p) == TOK_SPACE) {
                 parser_skip(p);
                 t = parser_peek(p);
-                if (t != TOK_BLANK && t != TOK_NUMBER && t != TOK_ADD && t != TOK_SUB && t != TOK_IDENTIFIER)
+                if (t != TOK_BLANK && t != TOK_NUMBER && t != TOK_ADD && t != TOK_SUB && t != TOK_IDENTIFIER &&
+                    t != TOK_HISTOGRAM)
                         continue;
                 if (!series_item(p, ret))
                         return false;

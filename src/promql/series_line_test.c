@@ -67,7 +67,11 @@ TEST(series_line, refuses)
         error_case("a 1x1.5", "1:5: parse error: invalid repetition in series values: strconv.ParseUint: parsing "
                               "\"1.5\": invalid syntax");
         error_case("a _x99999999999", "1:5: parse error: more than 10000000 values in a series");
-        error_case("a {{sum:1}}", "1:3: parse error: native histograms are not supported in series values");
+        error_case("a {{sum:x}}", "1:3: parse error: bad histogram description: {{sum:x}}");
+        error_case("a {{sum:1}", "1:3: parse error: unexpected end of input inside a histogram");
+        error_case("a {{}}+{{}}", "1:12: parse error: unexpected end of input in series values");
+        error_case("a {{schema:1}}+{{}}x2",
+                   "1:21: parse error: error combining histograms: cannot merge from schema 0 to 1");
 }
 
 static bool is_value(const struct promql_series_value *got, const struct json *want)

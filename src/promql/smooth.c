@@ -16,6 +16,84 @@ static double between(const struct samples *s, size_t i, TimeMs t)
         return y1 + (y2 - y1) * (double)(t - s->t[i - 1]) / (double)(s->t[i] - s->t[i - 1]);
 }
 
+/* The same for a series with histograms; *ret_samples as the limit counts. */
+static struct error *smooth_mixed(struct exec *q, const struct steps *st, const struct node *n, const struct mixed *s,
+                                  double *out, Histogram *h, uint32_t *notes)
+{
+        struct arena *a = &q->workers[0].keep;
+        size_t lo = 0, hi = 0;
+        for (size_t k = 0; k < st->n; k++) {
+                TimeMs t = (n->has_at ? n->at_ms : step_time(st, k)) - n->offset_ms;
+                while (hi < s->n && s->t[hi] <= t + q->lookback_ms)
+                        hi++;
+                while (lo < hi && s->t[lo] <= t - q->lookback_ms)
+                        lo++;
+                out[k] = absent();
+                size_t n_h = 0, i = lo;
+                for (size_t j = lo; j < hi; j++) {
+                        n_h += s->h[j] != NULL;
+                        i += s->t[j] < t;
+                }
+                if (n_h > 0 && n_h < hi - lo) {
+                        *notes |= NOTE_MIXED_FLOATS;
+                        continue;
+                }
+                if (n_h == 0) {
+                        struct samples floats = {s->t, s->v, hi, hi};
+                        if (i < hi && s->t[i] == t)
+                                out[k] = s->v[i];
+                        else if (i > lo)
+                                out[k] = i < hi ? between(&floats, i, t) : s->v[i - 1];
+                        continue;
+                }
+                struct error *e = NULL;
+                struct histogram *r = NULL;
+                if (i < hi && s->t[i] == t) {
+                        e = histogram_dup(a, s->h[i], &r);
+                } else if (i > lo && i < hi) {
+                        Histogram x = s->h[i - 1], y = s->h[i];
+                        if (histogram_is_custom(x) != histogram_is_custom(y)) {
+                                *notes |= NOTE_MIXED_SCHEMAS;
+                                continue;
+                        }
+                        bool is_counter = x->reset != COUNTER_RESET_GAUGE || y->reset != COUNTER_RESET_GAUGE;
+                        e = histogram_interpolate(a, s->t[i - 1], x, s->t[i], y, t, is_counter, notes, &r);
+                } else if (i > lo) {
+                        e = histogram_dup(a, s->h[i - 1], &r);
+                        if (!e)
+                                r->reset = COUNTER_RESET_UNKNOWN;
+                }
+                if (e)
+                        return e;
+                if (r) {
+                        h[k] = r;
+                        out[k] = 0;
+                }
+        }
+        return NULL;
+}
+
+static struct error *smooth_series(struct exec *q, const struct steps *st, struct node *n, const struct series *s,
+                                   TimeMs mint, TimeMs maxt, struct row *row)
+{
+        struct mixed m;
+        uint32_t notes = 0;
+        struct error *e = series_decode_mixed(s, mint, maxt, &q->workers[0].keep, &m);
+        if (!e && !m.h) {
+                Histogram *none;
+                e = histogram_column(&q->workers[0].keep, m.n, &none);
+                m.h = e ? NULL : none;
+        }
+        if (!e)
+                e = histogram_column(&q->workers[0].keep, st->n, &row->h);
+        if (e)
+                return e;
+        mixed_drop_markers(&m);
+        e = smooth_mixed(q, st, n, &m, row->v, row->h, &notes);
+        note_histograms(q, notes, labels_get(s->labels, STR(METRIC_NAME)), n->x->pos);
+        return e;
+}
+
 static void drop_markers(struct samples *s)
 {
         size_t w = 0;
@@ -66,15 +144,20 @@ struct error *eval_smoothed(struct exec *q, const struct steps *st, struct node 
         for (size_t i = 0; i < m.n && !e; i++) {
                 if (i % 64 == 0)
                         e = exec_poll(q, "expression evaluation");
+                const struct series *one = &n->sel->series[i];
+                TimeMs mint = first - n->offset_ms - q->lookback_ms + 1, maxt = last - n->offset_ms + q->lookback_ms;
+                m.rows[i] = (struct row){.labels = one->labels, .v = block + i * st->n};
+                if (!e && series_has_histograms(one, mint, maxt)) {
+                        e = smooth_series(q, st, n, one, mint, maxt, &m.rows[i]);
+                } else if (!e) {
+                        e = series_samples(q, one, mint, maxt, s);
+                        if (e)
+                                break;
+                        drop_markers(s);
+                        smooth_row(q, st, n, s, m.rows[i].v);
+                }
                 if (!e)
-                        e = series_samples(q, &n->sel->series[i], first - n->offset_ms - q->lookback_ms + 1,
-                                           last - n->offset_ms + q->lookback_ms, s);
-                if (e)
-                        break;
-                drop_markers(s);
-                m.rows[i] = (struct row){.labels = n->sel->series[i].labels, .v = block + i * st->n};
-                smooth_row(q, st, n, s, m.rows[i].v);
-                e = samples_charge(q, column_count(m.rows[i].v, st->n));
+                        e = samples_charge(q, column_samples(m.rows[i].v, m.rows[i].h, st->n));
         }
         if (e) {
                 mat_done(q, &m);
@@ -116,6 +199,48 @@ static size_t extend(struct samples *s, TimeMs from, TimeMs to, bool smoothed, T
         return n;
 }
 
+/* A series with histograms, as they are. */
+static struct error *matrix_mixed(struct exec *q, const struct steps *st, const struct series *s, TimeMs mint,
+                                  TimeMs maxt, struct result_series *ret)
+{
+        struct worker *w = &q->workers[0];
+        struct mixed m;
+        struct error *e = series_decode_mixed(s, mint, maxt, &w->keep, &m);
+        if (e)
+                return e;
+        mixed_drop_markers(&m);
+        struct result_series r = {.labels = labels_dup(q->arena, s->labels)};
+        TimeMs *t = exec_alloc(q, m.n, sizeof *t, &e), *h_t = e ? NULL : exec_alloc(q, m.n, sizeof *h_t, &e);
+        double *v = e ? NULL : exec_alloc(q, m.n, sizeof *v, &e);
+        const struct histogram **h = e ? NULL : exec_alloc(q, m.n, sizeof(Histogram), &e);
+        size_t count = 0;
+        for (size_t i = 0; i < m.n && !e; i++) {
+                if (m.h && m.h[i]) {
+                        h_t[r.n_h] = m.t[i];
+                        count += histogram_samples(m.h[i]);
+                        e = histogram_keep(q->arena, m.h[i], &h[r.n_h++]);
+                } else {
+                        t[r.n] = m.t[i];
+                        v[r.n++] = m.v[i];
+                        count++;
+                }
+        }
+        if (e)
+                return e;
+        r.t = t;
+        r.v = v;
+        r.h_t = h_t;
+        r.h = h;
+        st->stats->total += count;
+        st->stats->read += count;
+        if (st->stats->total_per_step) {
+                st->stats->total_per_step[0] += count;
+                st->stats->read_per_step[0] += count;
+        }
+        *ret = r;
+        return samples_charge(q, count);
+}
+
 struct error *eval_matrix(struct exec *q, const struct steps *st, struct node *n, struct result_series **ret,
                           size_t *ret_n)
 {
@@ -135,6 +260,16 @@ struct error *eval_matrix(struct exec *q, const struct steps *st, struct node *n
         for (size_t i = 0; i < s->sel->n && mint <= maxt; i++) {
                 if (i % 64 == 0)
                         e = exec_poll(q, "expression evaluation");
+                if (!e && series_has_histograms(&s->sel->series[i], mint, maxt)) {
+                        if (mod != SELECTOR_PLAIN)
+                                return eval_error("%s modifier is not supported with histograms",
+                                                  mod == SELECTOR_SMOOTHED ? "smoothed" : "anchored");
+                        e = matrix_mixed(q, st, &s->sel->series[i], mint, maxt, &out[n_out]);
+                        n_out += !e && out[n_out].n + out[n_out].n_h > 0;
+                        if (e)
+                                return e;
+                        continue;
+                }
                 if (!e)
                         e = series_samples(q, &s->sel->series[i], mint, maxt, raw);
                 if (e)

@@ -271,12 +271,16 @@ static struct error *mem_select(struct querier *base, const struct select_hints 
                 struct chunk *chunks = NULL;
                 size_t n_chunks = 0;
                 if (!h->labels_only) {
-                        struct raw_samples raw = {
-                                .t = s->samples.t + from, .v = s->samples.v + from, .h = s->h ? s->h + from : NULL, .n = to - from};
+                        /* Histograms from the first on: what a chunk says of counter resets hangs on what was before. */
+                        struct raw_samples raw = {.t = s->samples.t, .v = s->samples.v, .h = s->h, .n = to};
                         e = s->h ? raw_samples_encode(&raw, q->arena, &chunks, &n_chunks)
-                                 : samples_encode(raw.t, raw.v, raw.n, q->arena, &chunks, &n_chunks);
+                                 : samples_encode(raw.t + from, raw.v + from, to - from, q->arena, &chunks, &n_chunks);
                         if (e)
                                 goto out;
+                        while (n_chunks > 0 && chunks->maxt_ms < q->mint_ms) {
+                                chunks++;
+                                n_chunks--;
+                        }
                 }
                 vec_push(&found, (struct series){.labels = labels_dup(q->arena, s->labels), .chunks = chunks, .n_chunks = n_chunks});
         }

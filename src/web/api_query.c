@@ -3,7 +3,17 @@
 #include "codec/float_text.h"
 #include "codec/json.h"
 #include "codec/quote.h"
+#include "model/histogram.h"
 #include "web/serve.h"
+
+static void put_histogram_point(struct buf *b, TimeMs t, const struct histogram *h)
+{
+        buf_putc(b, '[');
+        json_put_ms(b, t);
+        buf_putc(b, ',');
+        buf_put_histogram_json(b, h);
+        buf_putc(b, ']');
+}
 
 static void put_result_series(struct api *a, const struct query_result *res)
 {
@@ -15,13 +25,23 @@ static void put_result_series(struct api *a, const struct query_result *res)
                 buf_puts(b, i ? ",{\"metric\":" : "{\"metric\":");
                 json_put_labels(b, s->labels);
                 if (matrix) {
-                        buf_puts(b, ",\"values\":[");
+                        if (s->n || !s->n_h)
+                                buf_puts(b, ",\"values\":[");
                         for (size_t k = 0; k < s->n; k++) {
                                 if (k)
                                         buf_putc(b, ',');
                                 json_put_point(b, s->t[k], s->v[k]);
                         }
-                        buf_puts(b, "]}");
+                        buf_puts(b, s->n || !s->n_h ? "]" : "");
+                        for (size_t k = 0; k < s->n_h; k++) {
+                                buf_puts(b, k ? "," : ",\"histograms\":[");
+                                put_histogram_point(b, s->h_t[k], s->h[k]);
+                        }
+                        buf_puts(b, s->n_h ? "]}" : "}");
+                } else if (s->n == 0) {
+                        buf_puts(b, ",\"histogram\":");
+                        put_histogram_point(b, s->h_t[0], s->h[0]);
+                        buf_putc(b, '}');
                 } else {
                         buf_puts(b, ",\"value\":");
                         json_put_point(b, s->t[0], s->v[0]);
