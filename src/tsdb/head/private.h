@@ -119,6 +119,7 @@ struct head {
         struct rwlock index_lock; /* guards all below */
         struct index index;
         uint32_t *table; /* slot + 1 by labels hash */
+        uint64_t n_made; /* series, ever */
         uint32_t table_cap, n_slots;
         SlotVec free_slots;
 

@@ -112,6 +112,7 @@ static uint32_t series_make(struct head *h, Labels ls, uint32_t hash, uint64_t w
         __atomic_fetch_sub(&s->pending, SERIES_DEAD - (pin ? 1 : 0), __ATOMIC_SEQ_CST);
         mutex_unlock(stripe);
         table_put(h, slot, hash);
+        h->n_made++;
         __atomic_fetch_add(&h->n_series, 1, __ATOMIC_RELAXED);
         return slot;
 }
@@ -123,12 +124,14 @@ uint32_t series_get_or_make(struct head *h, Labels ls, uint64_t wal_ref, bool pi
         *ret_made = false;
         rwlock_read(&h->index_lock);
         uint32_t slot = series_find(h, ls, hash);
+        uint64_t n_made = h->n_made;
         bool ok = slot != UINT32_MAX && (!pin || series_pin(h, slot, load_relaxed(&series_at(h, slot)->gen)));
         rwlock_unlock(&h->index_lock);
         if (ok)
                 return slot;
         rwlock_write(&h->index_lock);
-        slot = series_find(h, ls, hash);
+        if (slot != UINT32_MAX || n_made != h->n_made) /* else nobody made it in between */
+                slot = series_find(h, ls, hash);
         /* gc marks and removes under the write lock, so what is found now is alive. */
         if (slot == UINT32_MAX) {
                 slot = series_make(h, ls, hash, wal_ref, pin);
