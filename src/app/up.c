@@ -52,7 +52,7 @@ static void config_make(void *ctx, int port, struct buf *b)
 
 int up_run(int argc, char **argv)
 {
-        const struct flag_spec spec = {.name = "up", .what = "All of coeus in one process, with the host itself as target.", .version = "coeus " COEUS_VERSION,
+        const struct flag_spec spec = {.name = "coeus up", .what = "All of coeus in one process, with the host itself as target.", .version = "coeus " COEUS_VERSION,
                                        .table = rows, .n = ARRAY_LEN(rows)};
         struct flags f;
         int code;
