@@ -92,9 +92,13 @@ struct error *bucket_store_new(const struct bucket_store_opts *o, struct bucket_
         if (!s->o.series_batch)
                 s->o.series_batch = 10000;
         if (!s->o.chunk_window_bytes)
-                s->o.chunk_window_bytes = 16 << 20;
-        if (!s->o.gap_bytes) /* a request to a disk costs microseconds, to a remote store milliseconds */
-                s->o.gap_bytes = strcmp(bucket_provider(s->o.bucket), "S3") == 0 ? 512 << 10 : 32 << 10;
+                s->o.chunk_window_bytes = 8 << 20;
+        /* A request to a disk costs microseconds, to a remote store milliseconds. */
+        bool is_remote = strcmp(bucket_provider(s->o.bucket), "S3") == 0;
+        if (!s->o.gap_bytes)
+                s->o.gap_bytes = is_remote ? 512 << 10 : 32 << 10;
+        if (s->o.io_threads <= 0)
+                s->o.io_threads = is_remote ? 32 : 8;
         if (!s->o.header_idle_ms)
                 s->o.header_idle_ms = 5 * 60000;
         if (!s->o.has_bounds) {
@@ -110,7 +114,7 @@ struct error *bucket_store_new(const struct bucket_store_opts *o, struct bucket_
         s->o.data_dir = o->data_dir ? mem_strdup(o->data_dir) : NULL;
         struct error *e = o->data_dir ? dir_make_all(o->data_dir) : NULL;
         if (!e)
-                e = pool_new("store-io", s->o.io_threads > 0 ? s->o.io_threads : 8, &s->io);
+                e = pool_new("store-io", s->o.io_threads, &s->io);
         if (e) {
                 bucket_store_free(s);
                 return e;

@@ -31,9 +31,9 @@ struct bucket_store_opts {
         uint64_t series_max, chunks_max, bytes_max; /* of one request; 0: no limit */
         int selects_max;                            /* at once, others wait; 0: 20 */
         int sync_threads;                           /* 0: 20 */
-        int io_threads;                             /* 0: 8: ranged reads of all selects that run beside them */
+        int io_threads;                             /* ranged reads of all selects, beside them; 0: by the provider */
         size_t series_batch;                        /* 0: 10000 */
-        uint64_t chunk_window_bytes;                /* of all blocks of a select; 0: 16 MiB */
+        uint64_t chunk_window_bytes;                /* of all blocks of a select; 0: 8 MiB */
         uint64_t gap_bytes;                         /* ranges closer than this are read as one; 0: by the provider */
         bool is_lazy_header;                        /* headers are opened by the first query, and closed when idle */
         bool is_lazy_download;                      /* and built by it */

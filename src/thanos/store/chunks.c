@@ -69,6 +69,7 @@ static void part_step(void *ctx, size_t i, UNUSED int worker)
 {
         struct job *j = ctx;
         struct part *p = &j->w->parts.p[i];
+        (void)buf_reserve(&p->bytes, p->end - p->at); /* at once, not by growing */
         p->e = bucket_get_range(j->b->store->o.bucket, j->c, str_from(j->b->chunk_names[p->segment]), p->at,
                                 p->end - p->at, &p->bytes);
 }

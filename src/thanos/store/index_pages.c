@@ -78,6 +78,7 @@ static void part_step(void *ctx, size_t i, UNUSED int worker)
         const struct range *r = &j->parts[i];
         uint64_t n = (r->end - r->at) * PAGE_BYTES;
         buf_init(&j->bufs[i], n);
+        (void)buf_reserve(&j->bufs[i], n); /* at once, not by growing */
         j->errors[i] = bucket_get_range(j->p->block->store->o.bucket, j->p->call, str_from(j->p->block->index_name),
                                         r->at * PAGE_BYTES, n, &j->bufs[i]);
 }

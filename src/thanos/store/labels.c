@@ -87,7 +87,7 @@ static struct error *ask_series(struct ask *a, struct store_block *b, const stru
         if (!a->wants_names)
                 r.n_without = 0;
         struct block_stream *st;
-        struct error *e = block_stream_new(b, &r, m, n, a->c, &a->limits, 0, &st);
+        struct error *e = block_stream_new(b, &r, m, n, a->c, &a->limits, 0, 1, &st);
         if (e)
                 return e;
         Str last = {0};

@@ -164,7 +164,7 @@ static void open_step(void *ctx, size_t i, UNUSED int worker)
         if (s->n_matchers[i] == 0 && !s->r.all_without_matchers)
                 return;
         struct error *e = block_stream_new(b, &s->r, s->matchers + first, s->n_matchers[i], &s->call, &s->limits,
-                                           MAX(window, UINT64_C(64) << 10), &s->sources[i].stream);
+                                           MAX(window, UINT64_C(64) << 10), s->blocks.n, &s->sources[i].stream);
         bool more = false;
         if (!e)
                 e = block_stream_next(s->sources[i].stream, &s->sources[i].now, &more);

@@ -132,10 +132,10 @@ struct stream_series {
         size_t n_chunks;
 };
 struct block_stream;
-/* matchers: without those on external labels. Valid as long as the stream: what the request points to. */
+/* n_streams: that are open beside each other. matchers: without those on external labels. Valid as long as the stream: what the request points to. */
 struct error *block_stream_new(struct store_block *b, const struct store_request *r, const struct matcher *const *m,
                                size_t n_m, const struct bucket_call *c, struct store_limits *limits,
-                               uint64_t window_bytes, struct block_stream **ret) MUST_CHECK;
+                               uint64_t window_bytes, size_t n_streams, struct block_stream **ret) MUST_CHECK;
 void block_stream_free(struct block_stream *s); /* NULL is fine */
 /* Valid until the next call. */
 struct error *block_stream_next(struct block_stream *s, struct store_series *ret, bool *ret_more) MUST_CHECK;

@@ -16,7 +16,7 @@
 #include "codec/varint.h"
 #include "thanos/store/store_impl.h"
 
-enum { ENTRY_GUESS_BYTES = 1024, NEXT_CHUNK_MAX_BYTES = 64 << 10 };
+enum { ENTRY_GUESS_BYTES = 1024, NEXT_CHUNK_MAX_BYTES = 64 << 10, BATCH_SERIES_ALL = 32768, BATCH_SERIES_LEAST = 1000, CHUNK_STEP_MAX_BYTES = 1 << 20 };
 #define STREAM_ARENA_BYTES ((size_t)1 << 30)
 
 struct held {
@@ -31,6 +31,7 @@ struct block_stream {
         const struct bucket_call *c;
         struct store_limits *limits;
         uint64_t window_bytes;
+        size_t batch_series;
         Labels external;   /* replica labels taken out */
         Str last_external; /* greatest name of it */
         bool sorts_all;
@@ -96,13 +97,15 @@ static void set_external(struct block_stream *s)
 
 struct error *block_stream_new(struct store_block *b, const struct store_request *r, const struct matcher *const *m,
                                size_t n_m, const struct bucket_call *c, struct store_limits *limits,
-                               uint64_t window_bytes, struct block_stream **ret)
+                               uint64_t window_bytes, size_t n_streams, struct block_stream **ret)
 {
         struct block_stream *s = mem_new(struct block_stream);
         s->b = store_block_ref(b);
         s->r = r;
         s->c = c;
         s->limits = limits;
+        /* With many blocks open at once each holds fewer series. */
+        s->batch_series = MIN(b->store->o.series_batch, MAX(BATCH_SERIES_ALL / MAX(n_streams, (size_t)1), (size_t)BATCH_SERIES_LEAST));
         s->window_bytes = window_bytes;
         arena_init(&s->life, STREAM_ARENA_BYTES);
         arena_init(&s->batch[0], STREAM_ARENA_BYTES);
@@ -193,6 +196,10 @@ static bool shard_has(const struct store_shard *sh, Labels l)
 /* inner with the external labels, which win; without replica labels. */
 static struct error *full_labels(const struct block_stream *s, Labels inner, struct arena *a, Labels *ret)
 {
+        if (!s->external.n && !s->sorts_all) {
+                *ret = inner;
+                return NULL;
+        }
         Label *l = arena_try_alloc(a, (inner.n + s->external.n + 1) * sizeof *l);
         if (!l)
                 return store_over_budget(a);
@@ -295,7 +302,7 @@ static struct error *take_chunks(struct block_stream *s, const struct index_chun
                 *y = (struct stream_chunk){k[i].mint_ms, k[i].maxt_ms, k[i].ref, 0};
                 if (i + 1 < n) {
                         uint64_t step = k[i + 1].ref - k[i].ref;
-                        if (k[i + 1].ref > k[i].ref && k[i + 1].ref >> 32 == k[i].ref >> 32 && step <= UINT32_MAX / 2)
+                        if (k[i + 1].ref > k[i].ref && k[i + 1].ref >> 32 == k[i].ref >> 32 && step <= CHUNK_STEP_MAX_BYTES)
                                 y->bytes = (uint32_t)step;
                 } else {
                         s->open = y;
@@ -394,6 +401,7 @@ static struct error *next_batch(struct block_stream *s)
         s->next = s->window_first = s->window_end = 0;
         s->open = NULL;
         struct error *e = carry_over(s, a);
+        arena_clear(&s->batch[(s->turn + 1) & 1]);
         if (!s->near)
                 s->near = mem_alloc(sizeof *s->near);
         s->near->n = 0;
@@ -401,7 +409,7 @@ static struct error *next_batch(struct block_stream *s)
         arena_init(&scratch, STREAM_ARENA_BYTES);
         uint64_t matched = 0, bytes = 0;
         do {
-                size_t first = s->at, end = MIN(s->postings.n, first + store->o.series_batch);
+                size_t first = s->at, end = MIN(s->postings.n, first + s->batch_series);
                 if (!e)
                         e = store_call_check(s->c);
                 if (!e && first < end)
