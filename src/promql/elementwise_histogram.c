@@ -103,8 +103,8 @@ static struct error *with_scalar(const struct row_op *op, struct worker *w, size
 {
         struct binop_result r;
         double c = op->c1[i];
-        struct error *e = op->swap ? binary_histogram(&w->keep, op->op, c, NULL, 0, h[i], &r)
-                                   : binary_histogram(&w->keep, op->op, 0, h[i], c, NULL, &r);
+        struct error *e = op->swap ? binary_histogram(w->out, op->op, c, NULL, 0, h[i], &r)
+                                   : binary_histogram(w->out, op->op, 0, h[i], c, NULL, &r);
         if (e)
                 return e;
         if (r.fault == BINOP_TYPES)
@@ -118,7 +118,7 @@ static struct error *with_scalar(const struct row_op *op, struct worker *w, size
 static struct error *negated(struct worker *w, Histogram *h)
 {
         struct histogram *c;
-        struct error *e = histogram_dup(&w->keep, *h, &c);
+        struct error *e = histogram_dup(w->out, *h, &c);
         if (e)
                 return e;
         histogram_mul(c, -1);

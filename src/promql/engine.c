@@ -338,6 +338,7 @@ static void exec_init(struct exec *q, struct engine *en, struct storage *st, con
         q->workers = mem_zalloc((size_t)q->n_workers * sizeof *q->workers);
         for (int i = 0; i < q->n_workers; i++) {
                 arena_init(&q->workers[i].keep, q->max_bytes);
+                arena_init(&q->workers[i].batch, q->max_bytes);
                 arena_init(&q->workers[i].decoded, q->max_bytes);
         }
         annotations_init(&q->notes, arena);
@@ -353,6 +354,7 @@ static void exec_done(struct exec *q)
                 samples_done(&q->workers[i].window);
                 free(q->workers[i].scratch);
                 arena_done(&q->workers[i].keep);
+                arena_done(&q->workers[i].batch);
                 arena_done(&q->workers[i].decoded);
                 error_free(q->workers[i].error);
         }

@@ -5,7 +5,7 @@
  * Where a row has no sample the column holds ABSENT: the bits of the staleness marker, which no selector lets through and no arithmetic makes.
  * A row that has native histograms has a second column, of pointers: where it is not NULL and the first is not ABSENT, the sample is that
  * histogram (and the first column says 0). So what only drops samples need not know of it. Histograms of rows are never changed; they live in
- * the workers' arenas until the query ends.
+ * the workers' arenas until the query ends, or, given to a sink, as long as their batch.
  *
  * Two ways to get a vector:
  *   eval()          all rows in memory (struct mat)
@@ -90,7 +90,8 @@ static inline TimeMs step_time(const struct steps *s, size_t i)
 
 struct worker {
         struct samples raw, window;     /* decoded; without markers, or a subquery's column as samples */
-        struct arena keep, decoded;     /* histograms: of columns; of the series that is worked on */
+        struct arena keep, batch, decoded;      /* histograms: of the query, of a batch of rows, of the series that is worked on */
+        struct arena *out;                      /* where those of rows go: keep, or batch if a sink takes them */
         double *scratch;
         size_t scratch_cap;
         size_t failed_row;              /* of error */
@@ -269,7 +270,7 @@ struct histogram_sum {
         double n;
         bool incremental, reset_seen, no_reset_seen;
 };
-/* The error may be &error_histograms_incompatible. */
+/* Refers to nothing of h afterwards. The error may be &error_histograms_incompatible. */
 struct error *histogram_sum_add(struct arena *a, struct histogram_sum *s, Histogram h, bool is_avg, uint32_t *notes) MUST_CHECK;
 struct error *histogram_sum_finish(struct arena *a, struct histogram_sum *s, bool is_avg, uint32_t *notes, struct histogram **ret) MUST_CHECK;
 

@@ -59,8 +59,13 @@ struct error *histogram_sum_add(struct arena *a, struct histogram_sum *s, Histog
         s->reset_seen |= h->reset == COUNTER_RESET_YES;
         s->no_reset_seen |= h->reset == COUNTER_RESET_NO;
         s->n++;
-        if (!s->sum)
-                return histogram_dup(a, h, &s->sum);
+        if (!s->sum) {
+                Histogram own;
+                e = histogram_keep(a, h, &own);
+                if (!e)
+                        e = histogram_dup(a, own, &s->sum);
+                return e;
+        }
         if (!is_avg)
                 return add(a, s->sum, &s->comp, h, notes);
         if (!s->incremental) {

@@ -476,7 +476,7 @@ struct error *range_row_mixed(const struct range_call *c, struct worker *wk, con
                 else if (w.floats.n > 0)
                         o.v = range_window(c, wk, &w.floats);
                 if (!e && o.h)
-                        e = histogram_keep(&wk->keep, o.h, &h[k]);
+                        e = histogram_keep(wk->out, o.h, &h[k]);
                 out[k] = !e && o.h ? 0 : o.v;
                 info->n_out += !e && o.h ? histogram_samples(o.h) : !is_absent(out[k]);
                 info->has_floats |= !o.h && !is_absent(out[k]);

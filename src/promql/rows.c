@@ -229,12 +229,20 @@ static struct error *column_mixed(const struct steps *st, const struct row *row,
         return e;
 }
 
-/* A row whose series, or subquery's row, has histograms. */
-static struct error *compute_mixed(struct rows *r, size_t i, struct worker *w, double *out, struct row_info *info)
+static inline bool has_histogram_chunk(const struct series *s)
+{
+        bool any = false;
+        for (size_t i = 0; i < s->n_chunks; i++)
+                any |= chunk_encoding_is_histogram(s->chunks[i].encoding);
+        return any;
+}
+
+/* A row whose series, or subquery's row, has histograms, maybe none of them in range. */
+__attribute__((noinline)) static struct error *compute_mixed(struct rows *r, size_t i, struct worker *w, double *out, struct row_info *info)
 {
         struct mixed s = {0};
         Histogram **h = &r->histograms[i - r->batch_first];
-        struct error *e = histogram_column(&w->keep, r->steps->n, h);
+        struct error *e = histogram_column(w->out, r->steps->n, h);
         if (e)
                 return e;
         arena_clear(&w->decoded);
@@ -242,9 +250,9 @@ static struct error *compute_mixed(struct rows *r, size_t i, struct worker *w, d
                 e = column_mixed(&r->sub, &r->mat.rows[i], &w->decoded, &s);
         else
                 e = series_decode_mixed(&r->sel->series[i], r->mint - r->stats_only, r->maxt,
-                                        r->leaf == LEAF_RANGE || r->stats_only ? &w->decoded : &w->keep, &s);
+                                        r->leaf == LEAF_RANGE || r->stats_only ? &w->decoded : w->out, &s);
         if (!e && r->stats_only)
-                e = mixed_stats_only(r->leaf == LEAF_RANGE ? &w->decoded : &w->keep, &s);
+                e = mixed_stats_only(r->leaf == LEAF_RANGE ? &w->decoded : w->out, &s);
         if (e)
                 return e;
         if (!s.h) { /* none of them in range after all */
@@ -280,7 +288,7 @@ static void compute_row(struct rows *r, size_t i, struct worker *w)
         info->has_floats = true;
         bool is_mixed = r->leaf == LEAF_MAT        ? false
                         : r->leaf == LEAF_SUBQUERY ? r->mat.rows[i].h != NULL
-                                                   : series_has_histograms(&r->sel->series[i], r->mint, r->maxt);
+                                                   : has_histogram_chunk(&r->sel->series[i]);
         if (r->leaf != LEAF_MAT)
                 r->histograms[k] = NULL;
         if (is_mixed) {
@@ -582,6 +590,8 @@ static struct error *run(struct exec *q, struct rows *r, double *into,
                         return e;
         }
         e = per_step_stats_begin(q, r);
+        for (int i = 0; i < q->n_workers; i++)
+                q->workers[i].out = sink ? &q->workers[i].batch : &q->workers[i].keep;
         for (size_t first = 0; first < r->n && !e; first += batch) {
                 size_t n = MIN(batch, r->n - first);
                 e = exec_poll(q, "expression evaluation");
@@ -620,6 +630,9 @@ static struct error *run(struct exec *q, struct rows *r, double *into,
                 }
                 if (!e && sink)
                         e = sink(ctx, &(struct row_batch){.first = first, .n = n, .v = r->columns, .h = r->histograms});
+                for (int i = 0; i < q->n_workers; i++)
+                        if (q->workers[i].batch.used_bytes)
+                                arena_clear(&q->workers[i].batch);
         }
         per_step_stats_end(q, r);
         column_free(q, buffer);
