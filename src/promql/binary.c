@@ -503,16 +503,16 @@ static struct error *match_all(struct match *ma, VecBlocks *blocks)
                                 e = pair(&p, m->labels, o->labels, m, o, 0, 0, NULL, many->member[i], blocks);
                         }
                         if (ma->fill_one && !e)
-                                e = pair(&p, m->labels, match_labels(ma, m->labels), m, NULL, 0, *ma->fill_one,
-                                         there, many->member[i], blocks);
+                                e = pair(&p, m->labels, match_labels(ma, m->labels), m, NULL, 0, *ma->fill_one, there,
+                                         many->member[i], blocks);
                 }
                 if (ma->fill_many && !e) {
                         /* Steps at which a row of the many side took part are done. */
                         presence(many, s, n, there);
                         for (size_t j = one->start[s]; j < one->start[s + 1] && !e; j++) {
                                 const struct row *o = &one->m.rows[one->member[j]];
-                                e = pair(&p, match_labels(ma, o->labels), o->labels, NULL, o, *ma->fill_many, 0,
-                                         there, many->m.n + one->member[j], blocks);
+                                e = pair(&p, match_labels(ma, o->labels), o->labels, NULL, o, *ma->fill_many, 0, there,
+                                         many->m.n + one->member[j], blocks);
                         }
                 }
         }

@@ -352,10 +352,10 @@ static struct error *compute_all(struct histograms *h, struct node *n, struct no
                 pool_each(q->pool, h->n, compute, h);
                 note_fixes(h, arg);
                 for (size_t i = 0; i < h->n_native; i++)
-                        note_histograms(
-                                q, h->p[i].notes,
-                                q->delayed_name_removal ? labels_get(h->p[i].labels, STR(METRIC_NAME)) : (Str){0},
-                                arg->x->pos);
+                        note_histograms(q, h->p[i].notes,
+                                        q->delayed_name_removal ? labels_get(h->p[i].labels, STR(METRIC_NAME))
+                                                                : (Str){0},
+                                        arg->x->pos);
                 column_free(q, (double *)h->fixes);
                 for (size_t i = 0; i < h->n && !q->delayed_name_removal; i++)
                         h->p[i].labels = labels_drop_metadata(q, h->p[i].labels);

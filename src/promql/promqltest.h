@@ -71,7 +71,8 @@ bool expectation_matches(const struct expectation *x, Str text);
 struct error *test_metric_of(Str line, struct arena *a, Labels *ret, bool *ret_is_start_times) MUST_CHECK;
 /* Native histograms with custom buckets out of the classic ones of the lines: load_with_nhcb. */
 typedef VEC(struct promql_series_line) LineVec;
-struct error *test_convert_classic(const struct promql_series_line *const *lines, size_t n, struct arena *a, LineVec *ret) MUST_CHECK;
+struct error *test_convert_classic(const struct promql_series_line *const *lines, size_t n, struct arena *a,
+                                   LineVec *ret) MUST_CHECK;
 bool test_almost_equal(double a, double b);
 bool test_histograms_equal(const struct histogram *want, const struct histogram *got, bool with_hint);
 

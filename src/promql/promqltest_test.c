@@ -15,8 +15,8 @@ static size_t run_file(const char *path)
         promqltest_run((Str){text, n}, &r);
         free(text);
         const char *name = strrchr(path, '/') + 1;
-        static const char *const reasons[SKIP_N] = {[SKIP_START_TIMES] = "start timestamps",
-                                                    [SKIP_UNSUPPORTED] = "functions that are not there yet"};
+        static const char *const reasons[SKIP_N] = {
+                [SKIP_START_TIMES] = "start timestamps", [SKIP_UNSUPPORTED] = "functions that are not there yet"};
         size_t skipped = 0;
         for (int i = SKIP_NONE; i < SKIP_N; i++)
                 skipped += r.n_skipped[i];

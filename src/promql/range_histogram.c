@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Functions of a range vector over one series that has native histograms, maybe beside floats. Each window is seen three
- * ways: all samples in order, the floats, the histograms. Nothing here is fast but for its arenas: what a row computes
- * on the way is dropped with it.  Upstream: histogramRate, extendedHistogramRate, instantValue, funcResets and others in
- * promql/functions.go */
+/* Functions of a range vector over one series that has native histograms, maybe beside floats. Each window is seen
+ * three ways: all samples in order, the floats, the histograms. Nothing here is fast but for its arenas: what a row
+ * computes on the way is dropped with it.  Upstream: histogramRate, extendedHistogramRate, instantValue, funcResets and
+ * others in promql/functions.go */
 #include <math.h>
 
 #include "promql/eval.h"
@@ -238,8 +238,8 @@ static struct error *rate(const struct range_call *c, struct arena *a, const str
         return NULL;
 }
 
-static struct error *instant(struct arena *a, const struct range_call *c, const struct mixed_window *w,
-                             uint32_t *notes, struct outcome *out)
+static struct error *instant(struct arena *a, const struct range_call *c, const struct mixed_window *w, uint32_t *notes,
+                             struct outcome *out)
 {
         bool is_rate = c->func == FUNC_IRATE;
         if (w->hi - w->lo < 2)

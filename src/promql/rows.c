@@ -38,11 +38,11 @@ struct rows {
         size_t batch_first;
         size_t n_with_samples;
         bool *has_samples, *has_floats; /* after rows_run */
-        size_t n_with_floats; /* rows without a histogram column */
-        uint32_t op_notes;    /* of all rows */
-        bool *step_seen;   /* quantile_over_time: steps at which any row has a window with samples */
+        size_t n_with_floats;           /* rows without a histogram column */
+        uint32_t op_notes;              /* of all rows */
+        bool *step_seen;                /* quantile_over_time: steps at which any row has a window with samples */
         uint64_t total_seen;
-        Histogram **row_h;      /* rows_eval: the columns of all rows */
+        Histogram **row_h; /* rows_eval: the columns of all rows */
 };
 
 bool is_row_node(const struct node *n)
@@ -238,7 +238,8 @@ static inline bool has_histogram_chunk(const struct series *s)
 }
 
 /* A row whose series, or subquery's row, has histograms, maybe none of them in range. */
-__attribute__((noinline)) static struct error *compute_mixed(struct rows *r, size_t i, struct worker *w, double *out, struct row_info *info)
+__attribute__((noinline)) static struct error *compute_mixed(struct rows *r, size_t i, struct worker *w, double *out,
+                                                             struct row_info *info)
 {
         struct mixed s = {0};
         Histogram **h = &r->histograms[i - r->batch_first];
@@ -614,10 +615,9 @@ static struct error *run(struct exec *q, struct rows *r, double *into,
                         r->total_seen += r->leaf == LEAF_MAT ? 0 : r->infos[k].total;
                         if (r->infos[k].notes)
                                 note_histograms(q, r->infos[k].notes,
-                                                labels_get(input_labels(r, first + k), STR(METRIC_NAME)),
-                                                range_pos(r));
+                                                labels_get(input_labels(r, first + k), STR(METRIC_NAME)), range_pos(r));
                         r->op_notes |= r->infos[k].op_notes;
-                        size_t out = r->n_ops ? column_samples(r->columns[k], r->histograms[k], n_steps)
+                        size_t out = r->n_ops              ? column_samples(r->columns[k], r->histograms[k], n_steps)
                                      : r->leaf == LEAF_MAT ? 1
                                                            : r->infos[k].n_out;
                         n_out += out;

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Native histograms in the notation of series: {{schema:1 sum:3 count:4 buckets:[1 2 1]}}.  Upstream: histogram_desc_item
- * in promql/parser/generated_parser.y */
+/* Native histograms in the notation of series: {{schema:1 sum:3 count:4 buckets:[1 2 1]}}.  Upstream:
+ * histogram_desc_item in promql/parser/generated_parser.y */
+#include <stdio.h>
+#include <strings.h>
+
 #include "base/vec.h"
 #include "codec/float_text.h"
 #include "model/histogram.h"
@@ -8,7 +11,6 @@
 
 typedef VEC(double) DoubleVec;
 struct reading {
-        Str rest;
         struct arena *arena;
         int32_t offset, n_offset;
         struct promql_series_histogram *out;
@@ -74,37 +76,76 @@ static bool hint(Str text, enum counter_reset *ret)
         return false;
 }
 
-static bool item(struct reading *r, Str key, Str value)
+enum key {
+        KEY_SCHEMA,
+        KEY_SUM,
+        KEY_COUNT,
+        KEY_Z_BUCKET,
+        KEY_Z_BUCKET_W,
+        KEY_OFFSET,
+        KEY_N_OFFSET,
+        KEY_BUCKETS,
+        KEY_N_BUCKETS,
+        KEY_CUSTOM_VALUES,
+        KEY_HINT,
+        KEY_N
+};
+
+static bool item(struct reading *r, enum key key, Str value)
 {
         struct histogram *h = &r->out->h;
-        if (str_eq(key, STR("schema")))
+        double *bounds = NULL;
+        switch (key) {
+        case KEY_SCHEMA:
                 return integer(value, &h->schema);
-        if (str_eq(key, STR("sum")))
+        case KEY_SUM:
                 return number(value, &h->sum);
-        if (str_eq(key, STR("count")))
+        case KEY_COUNT:
                 return number(value, &h->count);
-        if (str_eq(key, STR("z_bucket")))
+        case KEY_Z_BUCKET:
                 return number(value, &h->zero_count);
-        if (str_eq(key, STR("z_bucket_w")))
+        case KEY_Z_BUCKET_W:
                 return number(value, &h->zero_threshold);
-        if (str_eq(key, STR("offset")))
+        case KEY_OFFSET:
                 return integer(value, &r->offset);
-        if (str_eq(key, STR("n_offset")))
+        case KEY_N_OFFSET:
                 return integer(value, &r->n_offset);
-        if (str_eq(key, STR("buckets")))
+        case KEY_BUCKETS:
                 return list(value, r->arena, &h->pos.counts, &h->pos.n);
-        if (str_eq(key, STR("n_buckets")))
+        case KEY_N_BUCKETS:
                 return list(value, r->arena, &h->neg.counts, &h->neg.n);
-        if (str_eq(key, STR("custom_values"))) {
-                double *bounds = NULL;
+        case KEY_CUSTOM_VALUES: {
                 bool ok = list(value, r->arena, &bounds, &h->n_bounds);
                 h->bounds = bounds;
                 return ok;
         }
-        if (!str_eq(key, STR("counter_reset_hint")))
-                return false;
-        r->out->has_hint = true;
-        return hint(value, &h->reset);
+        case KEY_HINT:
+                r->out->has_hint = true;
+                return hint(value, &h->reset);
+        case KEY_N:
+                break;
+        }
+        return false;
+}
+
+/* Any case; KEY_N: no such. */
+static enum key key_of(Str name)
+{
+        static const char *const names[KEY_N] = {[KEY_SCHEMA] = "schema",
+                                                 [KEY_SUM] = "sum",
+                                                 [KEY_COUNT] = "count",
+                                                 [KEY_Z_BUCKET] = "z_bucket",
+                                                 [KEY_Z_BUCKET_W] = "z_bucket_w",
+                                                 [KEY_OFFSET] = "offset",
+                                                 [KEY_N_OFFSET] = "n_offset",
+                                                 [KEY_BUCKETS] = "buckets",
+                                                 [KEY_N_BUCKETS] = "n_buckets",
+                                                 [KEY_CUSTOM_VALUES] = "custom_values",
+                                                 [KEY_HINT] = "counter_reset_hint"};
+        for (enum key k = 0; k < KEY_N; k++)
+                if (strlen(names[k]) == name.n && strncasecmp(names[k], name.p, name.n) == 0)
+                        return k;
+        return KEY_N;
 }
 
 static bool one_span(struct arena *a, struct buckets *b, int32_t offset)
@@ -120,35 +161,73 @@ static bool one_span(struct arena *a, struct buckets *b, int32_t offset)
         return true;
 }
 
-bool promql_series_histogram_read(Str text, struct arena *a, struct promql_series_histogram *ret)
+static bool is_word(char c)
+{
+        return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_';
+}
+
+static bool fault(struct promql_series_histogram_fault *f, size_t at, const char *fmt, ...) PRINTF_LIKE(3, 4);
+static bool fault(struct promql_series_histogram_fault *f, size_t at, const char *fmt, ...)
+{
+        va_list ap;
+        f->at = at;
+        va_start(ap, fmt);
+        vsnprintf(f->text, sizeof f->text, fmt, ap);
+        va_end(ap);
+        return false;
+}
+
+/* key:value at *at. */
+static bool read_item(struct reading *r, Str text, size_t *at, bool seen[KEY_N],
+                      struct promql_series_histogram_fault *f)
+{
+        size_t from = *at, n = from;
+        while (n < text.n && is_word(text.p[n]))
+                n++;
+        Str name = str_sub(text, from, n);
+        enum key key = key_of(name);
+        if (key == KEY_N)
+                return fault(f, from, "bad histogram descriptor found: \"%.*s\"", (int)MIN(name.n, (size_t)64), name.p);
+        if (n >= text.n || text.p[n] != ':')
+                return fault(f, from, "missing `:` for histogram descriptor");
+        size_t value = n + 1, to = value;
+        bool is_list = value < text.n && text.p[value] == '[';
+        size_t first = value + is_list;
+        if (first < text.n && text.p[first] == ' ')
+                return fault(f, first, "unexpected \" \" in series values");
+        while (to < text.n && text.p[to] != (is_list ? ']' : ' '))
+                to++;
+        to = MIN(to + is_list, text.n);
+        if (seen[key])
+                return fault(f, 0, "duplicate key \"" STR_FMT "\" in histogram", STR_ARG(name));
+        seen[key] = true;
+        *at = to;
+        Str word = str_sub(text, value, to);
+        if (!item(r, key, word))
+                return fault(f, value, "bad histogram descriptor found: \"%.*s\"", (int)MIN(word.n, (size_t)64),
+                             word.p);
+        return true;
+}
+
+bool promql_series_histogram_read(Str text, struct arena *a, struct promql_series_histogram *ret,
+                                  struct promql_series_histogram_fault *ret_fault)
 {
         struct promql_series_histogram h = {0};
         struct reading r = {.arena = a, .out = &h};
-        if (!str_has_prefix(text, STR("{{")) || !str_has_suffix(text, STR("}}")) || text.n < 4)
-                return false;
-        r.rest = str_trim(str_sub(text, 2, text.n - 2));
-        while (r.rest.n > 0) {
-                Str key, value;
-                if (!str_cut(r.rest, ':', &key, &r.rest))
+        bool seen[KEY_N] = {false};
+        text = str_trim_suffix(text, STR("}}"));
+        size_t at = 2;
+        if (at < text.n && text.p[at] == ' ' && at + 1 < text.n)
+                return fault(ret_fault, at + 1, "unexpected \"<Item 57372>\" \"%.*s\" in series values",
+                             (int)MIN(text.n - at - 1, strcspn(text.p + at + 1, ":} ")), text.p + at + 1);
+        while (at < text.n && text.p[at] != ' ') {
+                if (!read_item(&r, text, &at, seen, ret_fault))
                         return false;
-                size_t n = 0;
-                char end = str_has_prefix(r.rest, STR("[")) ? ']' : ' ';
-                while (n < r.rest.n && r.rest.p[n] != end)
-                        n++;
-                if (end == ']')
-                        n = MIN(n + 1, r.rest.n);
-                value = str_sub(r.rest, 0, n);
-                r.rest = str_trim(str_skip(r.rest, n));
-                char lower[24];
-                if (key.n == 0 || key.n > sizeof lower)
-                        return false;
-                for (size_t i = 0; i < key.n; i++)
-                        lower[i] = (char)(key.p[i] >= 'A' && key.p[i] <= 'Z' ? key.p[i] + 32 : key.p[i]);
-                if (!item(&r, (Str){lower, key.n}, value))
-                        return false;
+                while (at < text.n && text.p[at] == ' ')
+                        at++;
         }
         if (!one_span(a, &h.h.pos, r.offset) || !one_span(a, &h.h.neg, r.n_offset))
-                return false;
+                return fault(ret_fault, 0, "out of memory");
         *ret = h;
         return true;
 }

@@ -168,8 +168,9 @@ static bool histogram_value(struct parser *p, struct promql_series_histogram **r
         }
         struct token t = parser_take(p);
         *ret = parser_alloc(p, sizeof **ret);
-        if (*ret && !promql_series_histogram_read(t.text, p->arena, *ret))
-                parser_fail(p, t.pos, "bad histogram description: " STR_FMT, STR_ARG(t.text));
+        struct promql_series_histogram_fault f;
+        if (*ret && !promql_series_histogram_read(t.text, p->arena, *ret, &f))
+                parser_fail(p, f.at ? t.pos + (int)f.at : 0, "%s", f.text);
         return !p->err;
 }
 
@@ -207,9 +208,8 @@ static bool histogram_item(struct parser *p, ValueVec *ret)
                 if (!step)
                         continue;
                 if (cur->schema > step->h.schema) {
-                        parser_fail(p, p->tok.pos,
-                                    "error combining histograms: cannot merge from schema %d to %d", (int)step->h.schema,
-                                    (int)cur->schema);
+                        parser_fail(p, p->tok.pos, "error combining histograms: cannot merge from schema %d to %d",
+                                    (int)step->h.schema, (int)cur->schema);
                         return false;
                 }
                 struct histogram *sum;
