@@ -105,7 +105,8 @@ struct error *block_stream_new(struct store_block *b, const struct store_request
         s->c = c;
         s->limits = limits;
         /* With many blocks open at once each holds fewer series. */
-        s->batch_series = MIN(b->store->o.series_batch, MAX(BATCH_SERIES_ALL / MAX(n_streams, (size_t)1), (size_t)BATCH_SERIES_LEAST));
+        size_t share = n_streams > BATCH_SERIES_ALL / BATCH_SERIES_LEAST ? BATCH_SERIES_LEAST : BATCH_SERIES_ALL / (n_streams ? n_streams : 1);
+        s->batch_series = MIN(b->store->o.series_batch, share);
         s->window_bytes = window_bytes;
         arena_init(&s->life, STREAM_ARENA_BYTES);
         arena_init(&s->batch[0], STREAM_ARENA_BYTES);
