@@ -6,6 +6,7 @@ import subprocess
 
 from harness.core import Proc, ROOT, check, check_eq, coeus_bin, free_port, wait_for
 from harness.venv import certificates, venv_python
+from interop.test_s3 import S3
 
 CLIENT = r'''
 import json, os, sys
@@ -101,10 +102,10 @@ def shared(t, *parts):
     return path
 
 
-def store(t, *flags, bucket=None, ready=True, data="data"):
+def store(t, *flags, bucket=None, config=None, ready=True, data="data"):
     bucket = bucket or shared(t, "thanos", "bucket-compacted")
     port, grpc_port = free_port(), free_port()
-    cfg = t.write("bucket.yml", f"type: FILESYSTEM\nconfig:\n  directory: {bucket}\n")
+    cfg = config or t.write("bucket.yml", f"type: FILESYSTEM\nconfig:\n  directory: {bucket}\n")
     p = Proc(t, [coeus_bin(), "thanos", "store", f"--objstore.config-file={cfg}", f"--data-dir={t.path(data)}", f"--http-address=127.0.0.1:{port}",
                  f"--grpc-address=127.0.0.1:{grpc_port}", "--ignore-deletion-marks-delay=0s", *flags], port=port)
     p.grpc_port = grpc_port
@@ -150,6 +151,30 @@ def test_answers_them_over_mtls_with_lazy_headers_after_kill9(t):
     ask_recorded(t, p, ca, cert, key)
     with open(header, "rb") as f:
         check_eq(f.read(), original, "the index-header is whole again")
+    check_eq(p.stop(), 0)
+
+
+def test_answers_them_from_s3_with_signatures_and_refuses_a_wrong_key(t):
+    source = shared(t, "thanos", "bucket-compacted")
+    s3 = S3(t)
+    key, secret = s3.keys["may"]
+    s3.setup(f"""
+import os
+s3 = boto3.client("s3", endpoint_url=url, region_name="us-east-1", aws_access_key_id={key!r}, aws_secret_access_key={secret!r})
+for top, _, files in os.walk({source!r}):
+    for f in files:
+        path = os.path.join(top, f)
+        s3.upload_file(path, {s3.bucket!r}, os.path.relpath(path, {source!r}))
+print(json.dumps({s3.keys!r}))
+""")
+    p = store(t, config=s3.config())
+    ask_recorded(t, p)
+    check(metric(p, "thanos_bucket_store_blocks_loaded") == 10.0, p.tail())
+    check_eq(p.stop(), 0)
+    p = store(t, config=s3.config("may_not"), ready=False, data="other")
+    wait_for("the refusal", lambda: "ccess" in p.log and "enied" in p.log)
+    check(p.get("/-/ready").status == 503, "it is ready without its bucket")
+    check(secret not in p.log, "a secret in the log")
     check_eq(p.stop(), 0)
 
 
