@@ -102,17 +102,7 @@ out:
 struct error *series_samples(struct exec *q, const struct series *s, TimeMs mint, TimeMs maxt, struct samples *out)
 {
         (void)q;
-        struct error *e = series_decode(s, mint, maxt, out);
-        if (error_is(e, ERROR_UNSUPPORTED)) {
-                struct buf b = BUF_INIT(1 << 20);
-                labels_print(&b, s->labels);
-                error_free(e);
-                Str name = labels_get(s->labels, STR(METRIC_NAME));
-                e = error_new(ERROR_UNSUPPORTED, "native histograms are not supported yet: " STR_FMT,
-                              STR_ARG(name.n ? name : buf_str(&b)));
-                buf_done(&b);
-        }
-        return e;
+        return series_decode(s, mint, maxt, out);
 }
 
 void mixed_drop_markers(struct mixed *s)
