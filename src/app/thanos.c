@@ -8,7 +8,7 @@
 
 static const struct command {
         const char *name, *what;
-        int (*run)(int argc, char **argv);      /* argv[0] is the sub-command's name */
+        int (*run)(int argc, char **argv); /* argv[0] is the sub-command's name */
 } commands[] = {
         {"store", "the blocks of a bucket as a StoreAPI", thanos_store_run},
 };

@@ -44,14 +44,17 @@ static struct error *http_config_check(const struct flags *f)
                 return e;
         Str left = str_trim((Str){text, n});
         if (left.n && !str_eq(left, STR("{}")))
-                e = error_new(ERROR_UNSUPPORTED, "%s: TLS and authentication of the HTTP side (--http.config) are not supported yet", flags_str(f, "http.config"));
+                e = error_new(ERROR_UNSUPPORTED,
+                              "%s: TLS and authentication of the HTTP side (--http.config) are not supported yet",
+                              flags_str(f, "http.config"));
         free(text);
         return e;
 }
 
 bool thanos_common_check(const struct flags *f)
 {
-        static const char *const refused[] = {"tracing.config", "tracing.config-file", "request.logging-config", "request.logging-config-file"};
+        static const char *const refused[] = {"tracing.config", "tracing.config-file", "request.logging-config",
+                                              "request.logging-config-file"};
         log_set_level(str_from(flags_str(f, "log.level")));
         log_set_format(str_from(flags_str(f, "log.format")));
         struct error *e = http_config_check(f);
@@ -85,7 +88,9 @@ struct error *thanos_content(const struct flags *f, const char *name, bool requi
                 e = objstore_conf_expand(str_from(text), ret);
         }
         if (!e && required && ret->n == before)
-                e = error_new(ERROR_INVALID, "flag %s or %s is required for running this command and content cannot be empty.", file_flag, name);
+                e = error_new(ERROR_INVALID,
+                              "flag %s or %s is required for running this command and content cannot be empty.",
+                              file_flag, name);
         return e;
 }
 
@@ -113,7 +118,7 @@ struct thanos_http {
         struct metric_registry *metrics;
         struct http_server *server;
         struct metric *healthy, *ready, *resident, *cpu;
-        bool is_ready;                  /* atomic */
+        bool is_ready; /* atomic */
 };
 
 static void on_healthy(struct http_request *r, UNUSED void *ctx)
@@ -143,7 +148,8 @@ static void process_fill(void *ctx)
         struct thanos_http *h = ctx;
         struct rusage u;
         if (getrusage(RUSAGE_SELF, &u) == 0)
-                metric_set(h->cpu, (double)(u.ru_utime.tv_sec + u.ru_stime.tv_sec) + (double)(u.ru_utime.tv_usec + u.ru_stime.tv_usec) / 1e6);
+                metric_set(h->cpu, (double)(u.ru_utime.tv_sec + u.ru_stime.tv_sec) +
+                                           (double)(u.ru_utime.tv_usec + u.ru_stime.tv_usec) / 1e6);
         char *text;
         size_t n;
         struct error *e = file_read("/proc/self/statm", 4096, &text, &n);
@@ -156,18 +162,22 @@ static void process_fill(void *ctx)
         error_ignore(e, "the metric keeps its last value");
 }
 
-struct error *thanos_http_new(const struct flags *f, const char *component, struct metric_registry *r, struct thanos_http **ret)
+struct error *thanos_http_new(const struct flags *f, const char *component, struct metric_registry *r,
+                              struct thanos_http **ret)
 {
         struct thanos_http *h = mem_new(struct thanos_http);
         h->f = f;
         h->metrics = r;
-        struct metric_family *status = metric_family(r, METRIC_FAMILY_GAUGE, "thanos_status", "Represents status (0 indicates failure, 1 indicates success) of the component.",
-                                                     (const char *[]){"check", "component", NULL});
+        struct metric_family *status =
+                metric_family(r, METRIC_FAMILY_GAUGE, "thanos_status",
+                              "Represents status (0 indicates failure, 1 indicates success) of the component.",
+                              (const char *[]){"check", "component", NULL});
         h->healthy = metric_with(status, (Str[]){STR("healthy"), str_from(component)});
         h->ready = metric_with(status, (Str[]){STR("ready"), str_from(component)});
         h->resident = metric_gauge(r, "process_resident_memory_bytes", "Resident memory size in bytes.");
         h->cpu = metric_counter(r, "process_cpu_seconds_total", "Total user and system CPU time spent in seconds.");
-        metric_set(metric_with(metric_family(r, METRIC_FAMILY_GAUGE, "thanos_build_info", "A metric with a constant '1' value labeled by version of the program.",
+        metric_set(metric_with(metric_family(r, METRIC_FAMILY_GAUGE, "thanos_build_info",
+                                             "A metric with a constant '1' value labeled by version of the program.",
                                              (const char *[]){"version", NULL}),
                                (Str[]){STR(COEUS_VERSION)}),
                    1);
@@ -198,7 +208,8 @@ struct error *thanos_http_start(struct thanos_http *h)
         if (e)
                 return error_wrap(e, "listen HTTP on address %s", flags_str(h->f, "http-address"));
         metric_set(h->healthy, 1);
-        log_info("", "listening for requests and metrics", KV_S("service", "http/server"), KV_S("address", flags_str(h->f, "http-address")), KV_I("port", http_server_port(h->server, 0)));
+        log_info("", "listening for requests and metrics", KV_S("service", "http/server"),
+                 KV_S("address", flags_str(h->f, "http-address")), KV_I("port", http_server_port(h->server, 0)));
         return NULL;
 }
 
@@ -247,7 +258,8 @@ static bool method_of(const char *path, struct method *ret)
         Str p = str_from(path);
         if (p.n < 2 || !str_cut(str_skip(p, 1), '/', &ret->service, &ret->name))
                 return false;
-        static const char *const streams[] = {"Series", "Rules", "Targets", "MetricMetadata", "Exemplars", "Query", "QueryRange"};
+        static const char *const streams[] = {"Series",    "Rules", "Targets",   "MetricMetadata",
+                                              "Exemplars", "Query", "QueryRange"};
         ret->type = STR("unary");
         for (size_t i = 0; i < ARRAY_LEN(streams); i++)
                 if (str_eq(ret->name, str_from(streams[i])))
@@ -276,24 +288,38 @@ static void call_done(void *ctx, const char *path, int code, UNUSED uint64_t rec
 struct error *thanos_grpc_new(const struct flags *f, struct metric_registry *r, struct thanos_grpc **ret)
 {
         static const double buckets[] = {0.001, 0.01, 0.1, 0.3, 0.6, 1, 3, 6, 9, 20, 30, 60, 90, 120};
-        const char *cert = flags_str(f, "grpc-server-tls-cert"), *key = flags_str(f, "grpc-server-tls-key"), *ca = flags_str(f, "grpc-server-tls-client-ca");
+        const char *cert = flags_str(f, "grpc-server-tls-cert"), *key = flags_str(f, "grpc-server-tls-key"),
+                   *ca = flags_str(f, "grpc-server-tls-client-ca");
         if (!*cert && !*key && *ca)
-                return error_new(ERROR_INVALID, "when a client CA is used a server key and certificate must also be provided");
+                return error_new(ERROR_INVALID,
+                                 "when a client CA is used a server key and certificate must also be provided");
         if (!*cert != !*key)
                 return error_new(ERROR_INVALID, "both server key and certificate must be provided");
         struct thanos_grpc *g = mem_new(struct thanos_grpc);
         g->f = f;
-        g->started = metric_family(r, METRIC_FAMILY_COUNTER, "grpc_server_started_total", "Total number of RPCs started on the server.",
+        g->started = metric_family(r, METRIC_FAMILY_COUNTER, "grpc_server_started_total",
+                                   "Total number of RPCs started on the server.",
                                    (const char *[]){"grpc_method", "grpc_service", "grpc_type", NULL});
-        g->handled = metric_family(r, METRIC_FAMILY_COUNTER, "grpc_server_handled_total", "Total number of RPCs completed on the server, regardless of success or failure.",
+        g->handled = metric_family(r, METRIC_FAMILY_COUNTER, "grpc_server_handled_total",
+                                   "Total number of RPCs completed on the server, regardless of success or failure.",
                                    (const char *[]){"grpc_code", "grpc_method", "grpc_service", "grpc_type", NULL});
         g->seconds = metric_family(r, METRIC_FAMILY_HISTOGRAM, "grpc_server_handling_seconds",
-                                   "Histogram of response latency (seconds) of gRPC that had been application-level handled by the server.",
+                                   "Histogram of response latency (seconds) of gRPC that had been application-level "
+                                   "handled by the server.",
                                    (const char *[]){"grpc_method", "grpc_service", "grpc_type", NULL});
         metric_family_set_buckets(g->seconds, buckets, ARRAY_LEN(buckets));
-        struct http_tls_opts tls = {.cert_file = cert, .key_file = key, .client_ca_file = *ca ? ca : NULL, .client_required = *ca != '\0', .min_version = 0x0304};
-        struct grpc_server_opts o = {.name = "grpc", .age_max_ms = flags_int(f, "grpc-server-max-connection-age") / 1000000, .recv_bytes_max = 64 << 20,
-                                     .tls = *cert ? &tls : NULL, .started = call_started, .done = call_done, .ctx = g};
+        struct http_tls_opts tls = {.cert_file = cert,
+                                    .key_file = key,
+                                    .client_ca_file = *ca ? ca : NULL,
+                                    .client_required = *ca != '\0',
+                                    .min_version = 0x0304};
+        struct grpc_server_opts o = {.name = "grpc",
+                                     .age_max_ms = flags_int(f, "grpc-server-max-connection-age") / 1000000,
+                                     .recv_bytes_max = 64 << 20,
+                                     .tls = *cert ? &tls : NULL,
+                                     .started = call_started,
+                                     .done = call_done,
+                                     .ctx = g};
         struct error *e = grpc_server_new(&o, &g->server);
         if (e) {
                 thanos_grpc_free(g);
@@ -317,7 +343,8 @@ struct error *thanos_grpc_start(struct thanos_grpc *g)
         if (e)
                 return error_wrap(e, "listen gRPC on address %s", address);
         grpc_server_set_serving(g->server, true);
-        log_info("", "listening for serving gRPC", KV_S("service", "gRPC/server"), KV_S("address", address), KV_I("port", grpc_server_port(g->server)));
+        log_info("", "listening for serving gRPC", KV_S("service", "gRPC/server"), KV_S("address", address),
+                 KV_I("port", grpc_server_port(g->server)));
         return NULL;
 }
 

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* thanos_store.c — thanos store: a bucket's blocks as a StoreAPI. HTTP and its probes at once; the first view of the bucket in a thread of its own;
- * then gRPC, and ready.  Upstream: cmd/thanos/store.go */
+/* thanos_store.c — thanos store: a bucket's blocks as a StoreAPI. HTTP and its probes at once; the first view of the
+ * bucket in a thread of its own; then gRPC, and ready.  Upstream: cmd/thanos/store.go */
 #include <stdio.h>
 
 #include "app/group.h"
+#include "app/thanos_blocks.h"
 #include "app/thanos_common.h"
 #include "base/arena.h"
 #include "base/log.h"
@@ -21,40 +22,55 @@ static const struct flag rows[] = {
         THANOS_FLAGS_HTTP,
         THANOS_FLAGS_GRPC_SERVER,
         THANOS_FLAGS_LIMITS,
-        {"data-dir", "Folder of index-headers and metas; what is missing there comes from the bucket again.", FLAG_STRING, "./data"},
+        {"data-dir", "Folder of index-headers and metas; what is missing there comes from the bucket again.",
+         FLAG_STRING, "./data"},
         {"cache-index-header", "Keep index-headers in the folder; else in memory.", FLAG_BOOL, "true"},
         {"index-cache-size", "Memory for pages of indexes.", FLAG_BYTES, "250MB"},
         {"index-cache.config-file", "File with the configuration of the index cache.", FLAG_STRING, ""},
         {"index-cache.config", "The configuration itself: type IN-MEMORY with max_size.", FLAG_STRING, ""},
-        {"store.caching-bucket.config-file", "Caching buckets are not supported.", FLAG_STRING, "", .bits = FLAG_HIDDEN},
+        {"store.caching-bucket.config-file", "Caching buckets are not supported.", FLAG_STRING, "",
+         .bits = FLAG_HIDDEN},
         {"store.caching-bucket.config", "Caching buckets are not supported.", FLAG_STRING, "", .bits = FLAG_HIDDEN},
         {"chunk-pool-size", "Most memory for chunks of all requests together.", FLAG_BYTES, "2GB"},
         {"store.grpc.touched-series-limit", "Deprecated: --store.limits.request-series.", FLAG_INT, "0"},
         {"store.grpc.series-sample-limit", "Deprecated: --store.limits.request-samples.", FLAG_INT, "0"},
-        {"store.grpc.downloaded-bytes-limit", "Most bytes that one call may take from the bucket or its caches; 0: no limit.", FLAG_BYTES, "0"},
+        {"store.grpc.downloaded-bytes-limit",
+         "Most bytes that one call may take from the bucket or its caches; 0: no limit.", FLAG_BYTES, "0"},
         {"store.grpc.series-max-concurrency", "Most Series calls at once; others wait.", FLAG_INT, "20"},
         THANOS_FLAGS_OBJSTORE,
         {"sync-block-duration", "How often it looks for new and gone blocks.", FLAG_GO_DURATION, "15m"},
-        {"block-discovery-strategy", "concurrent: a look at each block; recursive: one listing of all objects.", FLAG_STRING, "concurrent"},
+        {"block-discovery-strategy", "concurrent: a look at each block; recursive: one listing of all objects.",
+         FLAG_STRING, "concurrent"},
         {"block-sync-concurrency", "Blocks that are loaded at once.", FLAG_INT, "20"},
         {"block-meta-fetch-concurrency", "Metas that are read at once.", FLAG_INT, "32"},
         {"debug.series-batch-size", "Series of a block that are read at once.", FLAG_INT, "10000", .bits = FLAG_HIDDEN},
-        {"debug.estimated-max-series-size", "Accepted for compatibility: entries are read by pages.", FLAG_INT, "65536", .bits = FLAG_HIDDEN},
-        {"debug.estimated-max-chunk-size", "Accepted for compatibility: the index tells where the next chunk begins.", FLAG_INT, "16000", .bits = FLAG_HIDDEN},
-        {"min-time", "Nothing before this is served: RFC3339, or a distance from now as -1d.", FLAG_STRING, "0000-01-01T00:00:00Z"},
+        {"debug.estimated-max-series-size", "Accepted for compatibility: entries are read by pages.", FLAG_INT, "65536",
+         .bits = FLAG_HIDDEN},
+        {"debug.estimated-max-chunk-size", "Accepted for compatibility: the index tells where the next chunk begins.",
+         FLAG_INT, "16000", .bits = FLAG_HIDDEN},
+        {"min-time", "Nothing before this is served: RFC3339, or a distance from now as -1d.", FLAG_STRING,
+         "0000-01-01T00:00:00Z"},
         {"max-time", "Nothing after this is served.", FLAG_STRING, "9999-12-31T23:59:59Z"},
-        {"debug.advertise-compatibility-label", "Tell the label set @thanos_compatibility_store_type too.", FLAG_BOOL, "true", .bits = FLAG_HIDDEN},
-        {"selector.relabel-config-file", "File with relabelling rules that choose blocks by their labels.", FLAG_STRING, ""},
+        {"debug.advertise-compatibility-label", "Tell the label set @thanos_compatibility_store_type too.", FLAG_BOOL,
+         "true", .bits = FLAG_HIDDEN},
+        {"selector.relabel-config-file", "File with relabelling rules that choose blocks by their labels.", FLAG_STRING,
+         ""},
         {"selector.relabel-config", "The rules themselves: keep, drop and hashmod.", FLAG_STRING, ""},
-        {"store.index-header-posting-offsets-in-mem-sampling", "Accepted for compatibility: each 32nd is kept.", FLAG_INT, "32", .bits = FLAG_HIDDEN},
+        {"store.index-header-posting-offsets-in-mem-sampling", "Accepted for compatibility: each 32nd is kept.",
+         FLAG_INT, "32", .bits = FLAG_HIDDEN},
         {"consistency-delay", "Blocks younger than this are left out.", FLAG_DURATION, "0s"},
-        {"ignore-deletion-marks-delay", "Blocks that are marked for deletion are served for so long.", FLAG_DURATION, "24h"},
+        {"ignore-deletion-marks-delay", "Blocks that are marked for deletion are served for so long.", FLAG_DURATION,
+         "24h"},
         {"store.enable-index-header-lazy-reader", "Map index-headers when a query needs them.", FLAG_BOOL, "false"},
-        {"store.index-header-lazy-reader-idle-timeout", "And let them go when none did for so long.", FLAG_GO_DURATION, "5m", .bits = FLAG_HIDDEN},
-        {"store.enable-lazy-expanded-postings", "Accepted for compatibility: large lists are always left to the labels where that reads less.", FLAG_BOOL, "false"},
-        {"store.index-header-lazy-download-strategy", "eager: index-headers are built when a block is loaded; lazy: by the first query, with the lazy reader.", FLAG_ENUM, "eager",
-         .choices = "eager,lazy"},
-        {"web.disable", "No block viewer. There is none yet.", FLAG_BOOL, "false"},
+        {"store.index-header-lazy-reader-idle-timeout", "And let them go when none did for so long.", FLAG_GO_DURATION,
+         "5m", .bits = FLAG_HIDDEN},
+        {"store.enable-lazy-expanded-postings",
+         "Accepted for compatibility: large lists are always left to the labels where that reads less.", FLAG_BOOL,
+         "false"},
+        {"store.index-header-lazy-download-strategy",
+         "eager: index-headers are built when a block is loaded; lazy: by the first query, with the lazy reader.",
+         FLAG_ENUM, "eager", .choices = "eager,lazy"},
+        {"web.disable", "No API of blocks; pages of it are not there yet.", FLAG_BOOL, "false"},
         {"web.external-prefix", "Prefix of links of the block viewer.", FLAG_STRING, ""},
         {"web.prefix-header", "Header with the prefix of links of the block viewer.", FLAG_STRING, ""},
         {"web.disable-cors", "No CORS headers.", FLAG_BOOL, "false"},
@@ -72,12 +88,13 @@ struct store_role {
         struct bucket_store *store;
         struct store_service *service;
         struct thanos_http *http;
+        struct blocks_api *blocks; /* NULL: --web.disable */
         struct thanos_grpc *grpc;
-        bool grpc_is_up;                /* of the syncer, read after it ended */
+        bool grpc_is_up; /* of the syncer, read after it ended */
         struct thread syncer;
-        bool cancel;                    /* atomic */
+        bool cancel; /* atomic */
         struct mutex mu;
-        struct cond wake;               /* with mu, when cancel changed */
+        struct cond wake; /* with mu, when cancel changed */
 };
 
 /* --- building --- */
@@ -90,9 +107,11 @@ static struct error *index_cache_parse(Str text, uint64_t *bytes)
         struct yaml *root = NULL;
         struct error *e = yaml_parse(text, &a, &root);
         if (!e && root) {
-                const struct yaml *type = yaml_get(root, STR("type")), *size = yaml_get(yaml_get(root, STR("config")), STR("max_size"));
+                const struct yaml *type = yaml_get(root, STR("type")),
+                                  *size = yaml_get(yaml_get(root, STR("config")), STR("max_size"));
                 if (!type || type->type != YAML_SCALAR || !str_eq_nocase(type->text, STR("IN-MEMORY")))
-                        e = error_new(ERROR_UNSUPPORTED, "index cache with type " STR_FMT " is not supported", STR_ARG(type ? type->text : STR("\"\"")));
+                        e = error_new(ERROR_UNSUPPORTED, "index cache with type " STR_FMT " is not supported",
+                                      STR_ARG(type ? type->text : STR("\"\"")));
                 else if (size && size->type == YAML_SCALAR && (e = size_parse(size->text, bytes)))
                         e = error_wrap(e, "max_size");
         }
@@ -121,7 +140,9 @@ static struct error *fetcher_make(struct store_role *r, struct time_bound min, s
         const char *strategy = flags_str(f, "block-discovery-strategy");
         if (strcmp(strategy, "concurrent") != 0 && strcmp(strategy, "recursive") != 0)
                 return error_new(ERROR_INVALID, "unknown sync strategy %s", strategy);
-        metric_set(metric_gauge(r->metrics, "thanos_consistency_delay_seconds", "Configured consistency delay in seconds."), (double)flags_int(f, "consistency-delay") / 1000);
+        metric_set(metric_gauge(r->metrics, "thanos_consistency_delay_seconds",
+                                "Configured consistency delay in seconds."),
+                   (double)flags_int(f, "consistency-delay") / 1000);
         struct block_filter *filters[] = {
                 block_filter_time(min, max),
                 block_filter_relabel(r->relabel.rules, r->relabel.n),
@@ -130,9 +151,13 @@ static struct error *fetcher_make(struct store_role *r, struct time_bound min, s
                 block_filter_duplicates(),
                 NULL,
         };
-        struct meta_fetcher_opts o = {.bucket = r->bucket, .cache_dir = flags_bool(f, "cache-index-header") ? flags_str(f, "data-dir") : NULL,
-                                      .concurrency = (int)flags_int(f, "block-meta-fetch-concurrency"), .is_recursive = strcmp(strategy, "recursive") == 0,
-                                      .metrics = r->metrics, .take_filters = filters};
+        struct meta_fetcher_opts o = {.bucket = r->bucket,
+                                      .cache_dir =
+                                              flags_bool(f, "cache-index-header") ? flags_str(f, "data-dir") : NULL,
+                                      .concurrency = (int)flags_int(f, "block-meta-fetch-concurrency"),
+                                      .is_recursive = strcmp(strategy, "recursive") == 0,
+                                      .metrics = r->metrics,
+                                      .take_filters = filters};
         return meta_fetcher_new(&o, &r->fetcher);
 }
 
@@ -156,8 +181,12 @@ static struct error *store_make(struct store_role *r, struct time_bound min, str
         if (e)
                 return e;
         if (flags_int(f, "store.grpc.series-max-concurrency") < 0)
-                return error_new(ERROR_INVALID, "max concurrency value cannot be lower than 0 (got %lld)", (long long)flags_int(f, "store.grpc.series-max-concurrency"));
-        struct bucket_store_opts o = {.bucket = r->bucket, .fetcher = r->fetcher, .data_dir = flags_bool(f, "cache-index-header") ? flags_str(f, "data-dir") : NULL};
+                return error_new(ERROR_INVALID, "max concurrency value cannot be lower than 0 (got %lld)",
+                                 (long long)flags_int(f, "store.grpc.series-max-concurrency"));
+        struct bucket_store_opts o = {.bucket = r->bucket,
+                                      .fetcher = r->fetcher,
+                                      .data_dir =
+                                              flags_bool(f, "cache-index-header") ? flags_str(f, "data-dir") : NULL};
         o.index_cache_bytes = cache ? cache : 1;
         o.chunk_pool_bytes = (uint64_t)flags_int(f, "chunk-pool-size");
         o.series_max = limit_of(f, "store.limits.request-series", "store.grpc.touched-series-limit");
@@ -191,7 +220,8 @@ static struct error *build(struct store_role *r)
         if (!e)
                 e = thanos_time_parse(str_from(max_text), &max);
         if (!e && time_bound_at(min, time_now_ms()) > time_bound_at(max, time_now_ms()))
-                e = error_new(ERROR_INVALID, "invalid argument: --min-time '%s' can't be greater than --max-time '%s'", min_text, max_text);
+                e = error_new(ERROR_INVALID, "invalid argument: --min-time '%s' can't be greater than --max-time '%s'",
+                              min_text, max_text);
         if (!e)
                 e = thanos_http_new(&r->f, "store", r->metrics, &r->http);
         if (!e)
@@ -205,6 +235,10 @@ static struct error *build(struct store_role *r)
         if (!e) {
                 r->service = store_service_new(r->store);
                 store_service_register(r->service, thanos_grpc_server(r->grpc));
+                if (!flags_bool(&r->f, "web.disable"))
+                        r->blocks = blocks_api_new(thanos_http_server(r->http), r->store,
+                                                   flags_str(&r->f, "bucket-web-label"),
+                                                   !flags_bool(&r->f, "web.disable-cors"));
         }
         return e;
 }
@@ -213,11 +247,12 @@ static void destroy(struct store_role *r)
 {
         thanos_grpc_free(r->grpc);
         store_service_free(r->service);
+        thanos_http_free(r->http);
+        blocks_api_free(r->blocks);
         bucket_store_free(r->store);
         meta_fetcher_free(r->fetcher);
         relabel_conf_done(&r->relabel);
         bucket_free(r->bucket);
-        thanos_http_free(r->http);
         metric_registry_free(r->metrics);
 }
 
@@ -234,13 +269,21 @@ static bool wait_ms(struct store_role *r, int64_t ms)
         return !__atomic_load_n(&r->cancel, __ATOMIC_SEQ_CST);
 }
 
-static struct error *first_sync(struct store_role *r)
+static struct error *sync_once(struct store_role *r)
 {
         struct bucket_call c = {.cancel = &r->cancel};
+        struct error *e = bucket_store_sync(r->store, &c);
+        if (r->blocks)
+                blocks_api_refreshed(r->blocks, e);
+        return e;
+}
+
+static struct error *first_sync(struct store_role *r)
+{
         int64_t begin = time_mono_ms();
         log_info("", "initializing bucket store");
         for (;;) {
-                struct error *e = bucket_store_sync(r->store, &c);
+                struct error *e = sync_once(r);
                 if (!e) {
                         log_info("", "bucket store ready", KV_MS("init_duration", time_mono_ms() - begin));
                         return NULL;
@@ -269,7 +312,8 @@ static void sync_run(void *arg)
         r->grpc_is_up = true;
         store_service_set_ready(r->service, true);
         thanos_http_ready(r->http, true);
-        int64_t every = MAX(flags_int(&r->f, "sync-block-duration") / 1000000, (int64_t)100), idle = flags_int(&r->f, "store.index-header-lazy-reader-idle-timeout") / 1000000 / IDLE_CHECKS;
+        int64_t every = MAX(flags_int(&r->f, "sync-block-duration") / 1000000, (int64_t)100),
+                idle = flags_int(&r->f, "store.index-header-lazy-reader-idle-timeout") / 1000000 / IDLE_CHECKS;
         int64_t next = time_mono_ms() + every;
         for (;;) {
                 int64_t left = MAX(next - time_mono_ms(), (int64_t)0);
@@ -279,8 +323,7 @@ static void sync_run(void *arg)
                 bucket_store_close_idle(r->store);
                 if (time_mono_ms() < next)
                         continue;
-                struct bucket_call c = {.cancel = &r->cancel};
-                e = bucket_store_sync(r->store, &c);
+                e = sync_once(r);
                 if (e && !__atomic_load_n(&r->cancel, __ATOMIC_SEQ_CST))
                         log_warn("", "syncing blocks failed", KV_E(e));
                 error_free(e);
@@ -322,7 +365,11 @@ static void sync_stop(void *ctx)
 
 int thanos_store_run(int argc, char **argv)
 {
-        const struct flag_spec spec = {.name = "thanos", .what = "Store: the blocks of a bucket as a StoreAPI.", .version = "thanos, coeus " COEUS_VERSION, .table = rows, .n = ARRAY_LEN(rows)};
+        const struct flag_spec spec = {.name = "thanos",
+                                       .what = "Store: the blocks of a bucket as a StoreAPI.",
+                                       .version = "thanos, coeus " COEUS_VERSION,
+                                       .table = rows,
+                                       .n = ARRAY_LEN(rows)};
         struct store_role r = {.mu = MUTEX_INIT};
         int code = 1;
         flags_init(&r.f, &spec);

@@ -19,6 +19,6 @@ struct relabel_conf {
 };
 enum relabel_conf_use { RELABEL_CONF_ANY, RELABEL_CONF_SELECTOR /* keep, drop, hashmod only */ };
 struct error *relabel_conf_parse(Str yaml, enum relabel_conf_use use, struct relabel_conf *ret) MUST_CHECK;
-void relabel_conf_done(struct relabel_conf *r);         /* zeroed is fine */
+void relabel_conf_done(struct relabel_conf *r); /* zeroed is fine */
 
 #endif

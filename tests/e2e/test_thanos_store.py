@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """`coeus thanos store` over the recorded bucket, asked by Python's grpcio with the recorded requests."""
+import json
 import os
 import shutil
 import subprocess
@@ -130,6 +131,10 @@ def test_answers_the_recorded_requests(t):
     check_eq(metric(p, "thanos_bucket_store_blocks_loaded"), 10.0)
     check_eq(metric(p, 'grpc_server_handled_total{grpc_code="InvalidArgument",grpc_method="Series",grpc_service="thanos.Store",grpc_type="server_stream"}'), 1.0)
     check_eq(p.get("/-/healthy").text, "OK")
+    blocks = p.api("blocks", view="loaded")
+    check_eq((len(blocks["blocks"]), blocks["label"], blocks["err"]), (10, "", None))
+    with open(shared(t, "thanos", "bucket-compacted", "01M81XDKX825AKP4JST5RQ3W17", "meta.json")) as f:
+        check(json.load(f) in blocks["blocks"], "the meta of a block")
     check_eq(p.stop(), 0, "exit code after SIGTERM")
 
 
