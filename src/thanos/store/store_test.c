@@ -218,6 +218,15 @@ TEST(bucket_store, answers_the_recorded_requests_byte_for_byte)
         fixture_close(&f);
 }
 
+TEST(bucket_store, answers_the_requests_of_newer_queriers_too)
+{
+        struct fixture f;
+        fixture_open(&f, "thanos/bucket-compacted", NULL);
+        check_recordings(&f, "store-head", "/thanos.Store/Series /thanos.Store/LabelNames /thanos.Store/LabelValues",
+                         25);
+        fixture_close(&f);
+}
+
 TEST(bucket_store, answers_them_in_small_batches_and_windows_too)
 {
         struct bucket_store_opts o = {.series_batch = 1,
