@@ -127,8 +127,13 @@ static struct error *entry_take(struct entry *x, Str answer)
                 e = error_new(ERROR_LIMIT, "too many label sets");
                 goto out;
         }
-        for (size_t i = 0; i < r.label_sets.n && !e; i++)
-                e = take_labels(&r.label_sets.v[i], &a, &sets[i]);
+        size_t n = 0;
+        for (size_t i = 0; i < r.label_sets.n && !e; i++) {
+                e = take_labels(&r.label_sets.v[i], &a, &sets[n]);
+                /* A store says this to queriers before 0.8; it would match every selector. */
+                if (!e && !labels_has(sets[n], STR("@thanos_compatibility_store_type")))
+                        n++;
+        }
         if (e)
                 goto out;
         x->info = (struct endpoint){
@@ -143,7 +148,7 @@ static struct error *entry_take(struct entry *x, Str answer)
                 .mint_ms = r.store ? r.store->min_time : TIME_MS_MIN,
                 .maxt_ms = r.store ? r.store->max_time : TIME_MS_MAX,
                 .label_sets = sets,
-                .n_label_sets = r.label_sets.n,
+                .n_label_sets = n,
         };
         arena_done(&x->meta);
         x->meta = a;

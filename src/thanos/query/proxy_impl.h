@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* proxy_impl.h — what the files of the proxy share. One thread. */
+#ifndef THANOS_QUERY_PROXY_IMPL_H
+#define THANOS_QUERY_PROXY_IMPL_H
+
+#include "storage/decode.h"
+#include "thanos/query/proxy.h"
+#include "thanos/storeapi/messages.h"
+
+struct proxy_set;
+struct proxy_querier {
+        struct querier base;
+        const struct proxy_opts *o;
+        struct endpoint_list *list;
+        struct arena *arena;
+        TimeMs mint_ms, maxt_ms;
+        StrVec warnings;
+        VEC(struct proxy_set *) sets;
+};
+/* Consumes the loss of a part: a warning, or the error again when the query wants all. */
+struct error *proxy_lose(struct proxy_querier *q, struct error *take_e) MUST_CHECK;
+struct error *proxy_over_budget(const struct arena *a) MUST_CHECK;
+/* "Addr: … LabelSets: {…} MinTime: … MaxTime: …", as upstream says it. In the query's arena. */
+Str proxy_name_of(struct proxy_querier *q, const struct endpoint *ep);
+bool proxy_is_replica_label(const struct proxy_opts *o, Str name);
+
+/* --- proxy_stream.c: the answer of one store --- */
+
+struct piece {
+        Labels labels; /* without replica labels */
+        const struct pb_aggr_chunk *chunks;
+        size_t n_chunks;
+};
+struct stream {
+        struct proxy_querier *q;
+        const struct endpoint *ep;
+        struct grpc_call *call;
+        struct arena frame;   /* of what the last frame was decoded to; sorted: of all frames */
+        int64_t first_end_ms; /* the first frame comes before */
+        bool got_frame, sorts;
+        const struct pb_series *series; /* of the last frame, from at on to be given */
+        struct pb_series *one;
+        size_t n_series, at;
+        VEC(struct piece) gathered;
+        size_t at_gathered;
+        bool has_gathered;
+        struct piece head;
+};
+/* The next piece is s->head, until the next call. An error is the store's, names it, and ends the stream. */
+struct error *stream_next(struct stream *s, bool *ret_more) MUST_CHECK;
+void stream_done(struct stream *s);
+/* One message of the call. *ret_more is false at its end. */
+struct error *proxy_recv(struct proxy_querier *q, const struct endpoint *ep, struct grpc_call *c, int64_t wait_ms,
+                         Str *ret, bool *ret_more) MUST_CHECK;
+
+/* --- proxy_chunks.c: the chunks of one series --- */
+
+enum want { WANT_COUNT, WANT_SUM, WANT_MIN, WANT_MAX, WANT_COUNTER, WANT_AVERAGE };
+enum want want_of(Str func);
+struct part { /* one chunk of a store */
+        TimeMs mint_ms, maxt_ms;
+        struct chunk raw, count, sum, min, max, counter; /* encoding CHUNK_NONE: not there */
+        const struct endpoint *ep;
+};
+typedef VEC(struct part) PartVec;
+/* Bytes are copied to a. ERROR_INVALID: no such chunk can be. */
+struct error *part_take(const struct pb_aggr_chunk *c, const struct endpoint *ep, struct arena *a,
+                        struct part *ret) MUST_CHECK;
+struct assembler {
+        struct samples *replicas; /* columns, kept for the next series */
+        size_t n_replicas;
+        struct samples a, b, out; /* scratch */
+};
+void assembler_done(struct assembler *x);
+/* parts is sorted and thinned here. The chunks are in the query's arena. */
+struct error *assemble(struct assembler *x, struct proxy_querier *q, PartVec *parts, enum want want, Str func,
+                       const struct chunk **ret, size_t *ret_n) MUST_CHECK;
+
+/* --- proxy_set.c: merging --- */
+
+struct error *proxy_select(struct proxy_querier *q, const struct select_hints *h, const struct matcher *const *m,
+                           size_t n_m, struct series_set **ret) MUST_CHECK;
+void proxy_set_done(struct proxy_set *s);
+
+/* --- proxy.c --- */
+
+bool proxy_wants(const struct proxy_querier *q, const struct endpoint *ep, TimeMs mint_ms, TimeMs maxt_ms,
+                 const struct matcher *const *m, size_t n_m);
+struct pb_label_matcher *proxy_matchers(struct arena *a, const struct matcher *const *m, size_t n_m);
+struct grpc_call_opts proxy_call_opts(const struct proxy_querier *q);
+
+#endif
