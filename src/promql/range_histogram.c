@@ -421,7 +421,7 @@ static size_t window_samples(const struct mixed_window *w, const size_t *sizes)
 struct error *range_row_mixed(const struct range_call *c, struct worker *wk, const struct mixed *s, double *out,
                               Histogram *h, struct row_info *info)
 {
-        struct split p;
+        struct split p = {0};
         struct error *e = split(&wk->decoded, s, &p);
         if (e)
                 return e;

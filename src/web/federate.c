@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* federate.c — /federate: the newest sample of each selected series within the lookback, as text.  Upstream: web/federate.go */
+#include "codec/float_text.h"
 #include "model/expo/write.h"
+#include "model/histogram.h"
 #include "storage/decode.h"
 #include "storage/merge.h"
 #include "web/serve.h"
@@ -12,6 +14,7 @@ struct newest {
         Str name;
         TimeMs t;
         double v;
+        const struct histogram *h;      /* with custom buckets: written as a classic one; NULL: v */
         size_t order;                   /* equal names keep the order of selection */
 };
 
@@ -25,9 +28,9 @@ static int newest_cmp(const void *a, const void *b)
 }
 
 /* External labels and an empty instance, unless the series has labels of these names. In the order of upstream: own labels, then global ones. */
-static void put_sample(struct buf *b, const struct newest *n, Labels external, struct arena *a)
+static void put_sample(struct buf *b, const struct newest *n, Labels external, Str le, struct arena *a)
 {
-        Label *v = arena_array(a, Label, n->labels.n + external.n + 1);
+        Label *v = arena_array(a, Label, n->labels.n + external.n + 2);
         size_t k = 0;
         bool has_instance = labels_has(external, STR("instance"));
         for (size_t i = 0; i < n->labels.n; i++)
@@ -39,16 +42,69 @@ static void put_sample(struct buf *b, const struct newest *n, Labels external, s
                 if (!labels_has(n->labels, l.name))
                         v[k++] = l;
         }
+        if (le.n)                       /* of a bucket: last */
+                v[k++] = (Label){STR("le"), le};
         expo_write_sample(b, (Labels){v, k}, n->v, /* has_t= */ true, n->t);
 }
 
-static struct error *newest_collect(struct series_set *set, TimeMs mint_ms, TimeMs maxt_ms, NewestVec *out)
+static void put_part(struct buf *b, const struct newest *n, const char *suffix, Str le, double v, Labels external, struct arena *a)
+{
+        struct labels_builder lb;
+        labels_builder_init(&lb);
+        labels_builder_reset(&lb, n->labels);
+        labels_builder_set(&lb, STR(METRIC_NAME), arena_printf(a, STR_FMT "%s", STR_ARG(n->name), suffix));
+        struct newest part = *n;
+        part.labels = labels_builder_labels(&lb, a);
+        part.v = v;
+        put_sample(b, &part, external, le, a);
+        labels_builder_done(&lb);
+}
+
+/* As the original's text has it: buckets, sum, count. */
+static void put_classic(struct buf *b, const struct newest *n, Labels external, struct arena *a)
+{
+        const struct histogram *h = n->h;
+        struct bucket_iter it;
+        struct histogram_bucket bucket;
+        double total = 0;
+        bucket_iter_init(&it, h, BUCKETS_POSITIVE);
+        bool more = bucket_iter_next(&it, &bucket);
+        for (uint32_t i = 0; i < h->n_bounds; i++) {
+                char le[FLOAT_TEXT_MAX_BYTES];
+                for (; more && bucket.index <= (int64_t)i; more = bucket_iter_next(&it, &bucket))
+                        total += bucket.index == (int64_t)i ? bucket.count : 0;
+                put_part(b, n, "_bucket", (Str){le, float_print(h->bounds[i], 'g', le)}, total, external, a);
+        }
+        put_part(b, n, "_bucket", STR("+Inf"), h->count, external, a);
+        put_part(b, n, "_sum", (Str){0}, h->sum, external, a);
+        put_part(b, n, "_count", (Str){0}, h->count, external, a);
+}
+
+/* The newest sample, histograms among them; those with exponential buckets cannot be written as text, and are left out as upstream does. */
+static struct error *newest_mixed(const struct series *s, TimeMs mint_ms, TimeMs maxt_ms, struct arena *a, Str name, NewestVec *out)
+{
+        struct mixed m;
+        struct error *e = series_decode_mixed(s, mint_ms, maxt_ms, a, &m);
+        if (e || m.n == 0 || is_stale_nan(m.v[m.n - 1]) || name.n == 0)
+                return e;
+        const struct histogram *h = m.h ? m.h[m.n - 1] : NULL;
+        if (!h || histogram_is_custom(h))
+                vec_push(out, (struct newest){s->labels, name, m.t[m.n - 1], m.v[m.n - 1], h, out->n});
+        return NULL;
+}
+
+static struct error *newest_collect(struct series_set *set, TimeMs mint_ms, TimeMs maxt_ms, struct arena *a, NewestVec *out)
 {
         struct samples s = SAMPLES_INIT;
         for (;;) {
                 struct series one;
                 bool more;
                 struct error *e = series_set_next(set, &one, &more);
+                if (!e && more && series_has_histograms(&one, mint_ms, maxt_ms)) {
+                        e = newest_mixed(&one, mint_ms, maxt_ms, a, labels_get(one.labels, STR(METRIC_NAME)), out);
+                        if (!e)
+                                continue;
+                }
                 if (!e && more)
                         e = series_decode(&one, mint_ms, maxt_ms, &s);
                 if (e || !more) {
@@ -58,7 +114,7 @@ static struct error *newest_collect(struct series_set *set, TimeMs mint_ms, Time
                 Str name = labels_get(one.labels, STR(METRIC_NAME));
                 if (s.n == 0 || is_stale_nan(s.v[s.n - 1]) || name.n == 0)
                         continue;
-                vec_push(out, (struct newest){one.labels, name, s.t[s.n - 1], s.v[s.n - 1], out->n});
+                vec_push(out, (struct newest){one.labels, name, s.t[s.n - 1], s.v[s.n - 1], NULL, out->n});
         }
 }
 
@@ -73,9 +129,12 @@ static void newest_write(struct web *w, struct http_request *r, NewestVec *v)
         http_begin(r, 200, "text/plain; version=0.0.4; charset=utf-8; escaping=underscores");
         struct error *e = NULL;
         for (size_t i = 0; !e && i < v->n; i++) {
-                if (i == 0 || !str_eq(v->p[i].name, v->p[i - 1].name))
-                        expo_write_type(&b, v->p[i].name, METRIC_UNKNOWN);
-                put_sample(&b, &v->p[i], external, &scratch);
+                if (i == 0 || !str_eq(v->p[i].name, v->p[i - 1].name) || !v->p[i].h != !v->p[i - 1].h)
+                        expo_write_type(&b, v->p[i].name, v->p[i].h ? METRIC_HISTOGRAM : METRIC_UNKNOWN);
+                if (v->p[i].h)
+                        put_classic(&b, &v->p[i], external, &scratch);
+                else
+                        put_sample(&b, &v->p[i], external, (Str){0}, &scratch);
                 arena_clear(&scratch);
                 if (b.n >= FEDERATE_PIECE_BYTES) {
                         e = http_write(r, buf_str(&b));
@@ -133,7 +192,7 @@ static void federate(struct http_request *r, void *ctx)
         if (!e && n_parts) {
                 e = merge_series_sets(&arena, NULL, parts, n_parts, &set);
                 if (!e)
-                        e = newest_collect(set, mint, maxt, &newest);
+                        e = newest_collect(set, mint, maxt, &arena, &newest);
         }
         if (e)
                 fail(w, r, status, e);
