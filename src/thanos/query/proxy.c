@@ -20,6 +20,9 @@ bool proxy_is_replica_label(const struct proxy_opts *o, Str name)
 
 Str proxy_name_of(struct proxy_querier *q, const struct endpoint *ep)
 {
+        Str *known = &q->names[ep - q->list->v];
+        if (known->p)
+                return *known;
         struct buf b = BUF_INIT(4096);
         buf_printf(&b, "Addr: " STR_FMT " LabelSets: ", STR_ARG(ep->address));
         for (size_t i = 0; i < ep->n_label_sets; i++) {
@@ -28,15 +31,14 @@ Str proxy_name_of(struct proxy_querier *q, const struct endpoint *ep)
                 labels_print(&b, ep->label_sets[i]);
         }
         buf_printf(&b, " MinTime: %lld MaxTime: %lld", (long long)ep->mint_ms, (long long)ep->maxt_ms);
-        Str s = {0};
         char *p = arena_try_alloc(q->arena, b.n + 1);
         if (p) {
                 memcpy(p, b.p, b.n);
                 p[b.n] = '\0';
-                s = (Str){p, b.n};
+                *known = (Str){p, b.n};
         }
         buf_done(&b);
-        return s.p ? s : ep->address;
+        return p ? *known : ep->address;
 }
 
 struct error *proxy_lose(struct proxy_querier *q, struct error *take_e)
@@ -300,6 +302,7 @@ static void q_close(struct querier *base)
         vec_done(&q->sets);
         vec_done(&q->warnings);
         endpoint_list_unref(q->list);
+        free(q->names);
         free(q);
 }
 
@@ -313,6 +316,7 @@ static struct error *st_querier(struct storage *st, TimeMs mint_ms, TimeMs maxt_
         q->base.ops = &querier_ops;
         q->o = &CONTAINER_OF(st, struct proxy, base)->o;
         q->list = endpoints_get(q->o->endpoints);
+        q->names = mem_zalloc((q->list->n + 1) * sizeof *q->names);
         q->arena = arena;
         q->mint_ms = mint_ms;
         q->maxt_ms = maxt_ms;

@@ -15,6 +15,7 @@ struct proxy_querier {
         struct arena *arena;
         TimeMs mint_ms, maxt_ms;
         StrVec warnings;
+        Str *names; /* of list->v, as proxy_name_of made them */
         VEC(struct proxy_set *) sets;
 };
 /* Consumes the loss of a part: a warning, or the error again when the query wants all. */
