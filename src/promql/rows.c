@@ -219,15 +219,7 @@ static struct error *column_mixed(const struct steps *st, const struct row *row,
         return e;
 }
 
-static inline bool has_histogram_chunk(const struct series *s)
-{
-        bool any = false;
-        for (size_t i = 0; i < s->n_chunks; i++)
-                any |= chunk_encoding_is_histogram(s->chunks[i].encoding);
-        return any;
-}
-
-/* A row whose series, or subquery's row, has histograms, maybe none of them in range. */
+/* A row whose series, or subquery's row, has histograms. */
 __attribute__((noinline)) static struct error *compute_mixed(struct rows *r, size_t i, struct worker *w, double *out,
                                                              struct row_info *info)
 {
@@ -277,35 +269,39 @@ static void compute_row(struct rows *r, size_t i, struct worker *w)
         struct row_info *info = &r->infos[k];
         *info = (struct row_info){0};
         info->has_floats = true;
-        bool is_mixed = r->leaf == LEAF_MAT        ? false
-                        : r->leaf == LEAF_SUBQUERY ? r->mat.rows[i].h != NULL
-                                                   : has_histogram_chunk(&r->sel->series[i]);
+        bool is_mixed = r->leaf == LEAF_SUBQUERY && r->mat.rows[i].h;
+        struct error *e = NULL;
         if (r->leaf != LEAF_MAT)
                 r->histograms[k] = NULL;
+        if (r->leaf != LEAF_MAT && r->leaf != LEAF_SUBQUERY) {
+                /* Tried as floats first: looking through the chunks of all series before is felt. */
+                e = series_samples(r->q, &r->sel->series[i], r->mint, r->maxt, &w->raw);
+                if (UNLIKELY(e != NULL) && error_is(e, ERROR_UNSUPPORTED) &&
+                    series_has_histograms(&r->sel->series[i], r->mint, r->maxt)) {
+                        error_free(e);
+                        e = NULL;
+                        is_mixed = true;
+                }
+        }
         if (is_mixed) {
                 info->has_floats = false;
-                struct error *e = compute_mixed(r, i, w, out, info);
-                if (e) {
-                        worker_fail(w, i, e);
-                        return;
-                }
+                e = compute_mixed(r, i, w, out, info);
                 info->read = r->leaf == LEAF_SUBQUERY ? 0 : info->read;
+        } else if (e) {
+                /* told below */
         } else if (r->leaf == LEAF_SUBQUERY) {
                 samples_of_column(&r->sub, r->mat.rows[i].v, &w->window);
                 range_row(&r->call, w, &w->window, out, info);
                 info->read = 0; /* counted by the subquery */
+        } else if (r->leaf == LEAF_RANGE) {
+                drop_markers(&w->raw);
+                range_row(&r->call, w, &w->raw, out, info);
         } else if (r->leaf != LEAF_MAT) {
-                struct error *e = series_samples(r->q, &r->sel->series[i], r->mint, r->maxt, &w->raw);
-                if (e) {
-                        worker_fail(w, i, e);
-                        return;
-                }
-                if (r->leaf == LEAF_RANGE) {
-                        drop_markers(&w->raw);
-                        range_row(&r->call, w, &w->raw, out, info);
-                } else {
-                        selector_row(r, w, &w->raw, out, info);
-                }
+                selector_row(r, w, &w->raw, out, info);
+        }
+        if (e) {
+                worker_fail(w, i, e);
+                return;
         }
         for (size_t o = 0; o < r->n_ops; o++) {
                 if (!r->histograms[k]) {
@@ -313,7 +309,7 @@ static void compute_row(struct rows *r, size_t i, struct worker *w)
                         continue;
                 }
                 uint32_t notes = 0;
-                struct error *e = elementwise_mixed(&r->ops[o], w, out, r->histograms[k], r->steps->n, &notes);
+                e = elementwise_mixed(&r->ops[o], w, out, r->histograms[k], r->steps->n, &notes);
                 info->op_notes |= notes << (2 * o);
                 if (e) {
                         worker_fail(w, i, e);
