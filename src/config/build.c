@@ -76,7 +76,7 @@ struct error *relabel_build(struct arena *a, const struct conf_list *in, bool ut
                 v[i] = (struct relabel_rule){
                         .source_labels = r->source_labels.v, .n_source = r->source_labels.n, .separator = r->separator, .regex = r->regex, .modulus = r->modulus,
                         .target_label = r->target_label, .replacement = r->replacement, .utf8_names = utf8,
-                        .has_separator = true, .has_regex = true, .has_replacement = true, .has_action = true,
+                        .has_separator = true, .has_regex = r->regex.p != NULL, .has_replacement = true, .has_action = true,
                 };
                 if (!relabel_action_parse(r->action, &v[i].action))
                         bug("relabel action " STR_FMT " was checked before", STR_ARG(r->action));

@@ -42,6 +42,20 @@ TEST(config_parse, names_what_is_not_supported_yet)
         config_unref(c);
 }
 
+#define RULE(x) "scrape_configs:\n- job_name: a\n  relabel_configs: [{source_labels: [a], target_label: b, " x "}]\n"
+
+/* Upstream asks whether the file has a regex, not which: the default written out is refused too. */
+TEST(config_parse, takes_a_comparison_of_labels_only_without_a_regex)
+{
+        struct config *c;
+        CHECK_OK(config_parse(STR(RULE("action: keepequal")), ".", NULL, &c));
+        config_unref(c);
+        CHECK_OK(config_parse(STR(RULE("action: dropequal")), ".", NULL, &c));
+        config_unref(c);
+        refused_case(RULE("action: keepequal, regex: (.*)"), "keepequal action requires only 'source_labels' and `target_label`, and no other fields");
+        refused_case(RULE("action: dropequal, regex: ''"), "dropequal action requires only 'source_labels' and `target_label`, and no other fields");
+}
+
 TEST(config_parse, expands_the_environment_in_external_labels)
 {
         setenv("COEUS_TEST_X", "seen", 1);

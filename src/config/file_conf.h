@@ -51,7 +51,7 @@ struct file_dns_sd {
 };
 struct file_relabel {
         struct conf_strs source_labels;
-        Str separator, regex, target_label, replacement, action;
+        Str separator, regex, target_label, replacement, action;        /* regex.p is NULL where the file has none */
         uint64_t modulus;
 };
 extern const struct conf_schema file_static_schema, file_file_sd_schema, file_dns_sd_schema, file_relabel_schema, file_metric_relabel_schema;

@@ -143,7 +143,7 @@ const struct conf_schema file_dns_sd_schema = {"dns.plain", dns_sd_fields, ARRAY
 static void regex_print(struct buf *b, const char *key, const void *at, int indent)
 {
         Str regex = *(const Str *)at;
-        if (str_eq(regex, STR("(.*)")))
+        if (!regex.p || str_eq(regex, STR("(.*)")))
                 return;
         conf_put_indent(b, indent);
         buf_printf(b, "%s: ", key);
@@ -157,7 +157,7 @@ static struct error *regex_decode(struct conf_decoder *d, const struct yaml *y, 
                 conf_type_error(d, y, "string");
                 return NULL;
         }
-        Str s = yaml_is_null(y) ? STR("") : y->text;
+        Str s = yaml_is_null(y) || y->text.n == 0 ? STR("") : y->text;
         struct regex *re;
         struct error *e = regex_new(s, &re);
         if (e)
@@ -204,7 +204,7 @@ static const struct conf_field relabel_fields[] = {
         {"action", CONF_CUSTOM, offsetof(R, action), .decode = action_decode, .print = action_print},
 };
 static const R relabel_fallback = {
-        .separator = STR_INIT(";"), .regex = STR_INIT("(.*)"), .replacement = STR_INIT("$1"), .action = STR_INIT("replace")};
+        .separator = STR_INIT(";"), .replacement = STR_INIT("$1"), .action = STR_INIT("replace")};
 const struct conf_schema file_relabel_schema = {"relabel.plain", relabel_fields, ARRAY_LEN(relabel_fields), sizeof(R), &relabel_fallback, NULL,
                                                 "empty or null target relabeling rule in scrape config"};
 const struct conf_schema file_metric_relabel_schema = {"relabel.plain", relabel_fields, ARRAY_LEN(relabel_fields), sizeof(R), &relabel_fallback, NULL,
