@@ -192,13 +192,21 @@ static void name_server_main(void *arg)
 static void name_server_start(struct name_server *s)
 {
         memset(s, 0, sizeof *s);
-        struct sockaddr_in sa = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-        socklen_t n = sizeof sa;
-        s->udp = socket(AF_INET, SOCK_DGRAM, 0);
-        s->tcp = socket(AF_INET, SOCK_STREAM, 0);
-        CHECK(!bind(s->udp, (struct sockaddr *)&sa, n) && !getsockname(s->udp, (struct sockaddr *)&sa, &n));
-        s->port = ntohs(sa.sin_port);
-        CHECK(!bind(s->tcp, (struct sockaddr *)&sa, n) && !listen(s->tcp, 10) && !pipe(s->stop));
+        bool bound = false;
+        for (int tries = 0; tries < 100 && !bound; tries++) { /* a port that is free for UDP can be someone's for TCP */
+                struct sockaddr_in sa = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+                socklen_t n = sizeof sa;
+                if (tries) {
+                        close(s->udp);
+                        close(s->tcp);
+                }
+                s->udp = socket(AF_INET, SOCK_DGRAM, 0);
+                s->tcp = socket(AF_INET, SOCK_STREAM, 0);
+                CHECK(!bind(s->udp, (struct sockaddr *)&sa, n) && !getsockname(s->udp, (struct sockaddr *)&sa, &n));
+                s->port = ntohs(sa.sin_port);
+                bound = !bind(s->tcp, (struct sockaddr *)&sa, n);
+        }
+        CHECK(bound && !listen(s->tcp, 10) && !pipe(s->stop));
         char text[100];
         snprintf(s->conf, sizeof s->conf, "%s/resolv.conf", test_dir());
         int len = snprintf(text, sizeof text, "nameserver 127.0.0.1:%d\nsearch test\n", s->port);
