@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-import { Accordion, Badge, Group, SegmentedControl, Stack, Text, TextInput } from "@mantine/core";
+import { Accordion, Badge, Group, SegmentedControl, Stack, Text } from "@mantine/core";
 import { useApi } from "../lib/api";
 import { useUrlParam } from "../lib/urlParam";
-import { Icon } from "../ui/icons";
-import { Loaded, Note, PageTitle, Section, StateBadge } from "../ui/parts";
+import { FilterInput, Loaded, Note, PageTitle, Section, StateBadge } from "../ui/parts";
 import { AlertTable, RuleCard } from "./RuleCard";
 import { matchesRule, type Rule, type RulesAnswer } from "./rules";
 
@@ -52,14 +51,12 @@ export default function AlertsPage() {
                                                                                 })),
                                                                         ]}
                                                                 />
-                                                                <TextInput
+                                                                <FilterInput
                                                                         flex={1}
                                                                         miw={200}
-                                                                        aria-label="Filter by rule name or labels"
-                                                                        placeholder="Filter by rule name or labels"
-                                                                        leftSection={<Icon name="search" size={16} />}
+                                                                        label="Filter by rule name or labels"
                                                                         value={filter}
-                                                                        onChange={(e) => setFilter(e.currentTarget.value)}
+                                                                        onChange={setFilter}
                                                                 />
                                                         </Group>
                                                         {shown.length === 0 && <Text c="dimmed">No alert passes the filters.</Text>}

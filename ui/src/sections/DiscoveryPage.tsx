@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-import { Accordion, Group, SegmentedControl, Stack, Table, Text, TextInput } from "@mantine/core";
+import { Accordion, Group, SegmentedControl, Stack, Table, Text } from "@mantine/core";
 import { useMemo, useState } from "react";
 import { useApi } from "../lib/api";
 import { useUrlParam } from "../lib/urlParam";
-import { Icon } from "../ui/icons";
-import { LabelBadges, Loaded, Note, PageTitle, StateBadge } from "../ui/parts";
+import { FilterInput, LabelBadges, Loaded, Note, PageTitle, StateBadge } from "../ui/parts";
 import { type DiscoveredPool, discoveredPools } from "./discovered";
 import type { TargetsAnswer } from "./targets";
 
@@ -35,15 +34,7 @@ export default function DiscoveryPage() {
                                                 { value: "dropped", label: "Dropped" },
                                         ]}
                                 />
-                                <TextInput
-                                        flex={1}
-                                        miw={200}
-                                        aria-label="Filter by labels"
-                                        placeholder="Filter by labels"
-                                        leftSection={<Icon name="search" size={16} />}
-                                        value={filter}
-                                        onChange={(e) => setFilter(e.currentTarget.value)}
-                                />
+                                <FilterInput flex={1} miw={200} label="Filter by labels" value={filter} onChange={setFilter} />
                         </Group>
                         <Loaded query={targets}>
                                 {() => (

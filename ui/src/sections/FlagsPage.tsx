@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-import { Card, Table, Text, TextInput } from "@mantine/core";
+import { Card, Table, Text } from "@mantine/core";
 import { useApi } from "../lib/api";
 import { useUrlParam } from "../lib/urlParam";
-import { Icon } from "../ui/icons";
-import { Loaded, PageTitle } from "../ui/parts";
+import { FilterInput, Loaded, PageTitle } from "../ui/parts";
 
 export default function FlagsPage() {
         const query = useApi<Record<string, string>>("status/flags");
@@ -12,15 +11,7 @@ export default function FlagsPage() {
         return (
                 <>
                         <PageTitle>Command-line flags</PageTitle>
-                        <TextInput
-                                mb="md"
-                                maw={480}
-                                aria-label="Filter by flag name or value"
-                                placeholder="Filter by flag name or value"
-                                leftSection={<Icon name="search" size={16} />}
-                                value={filter}
-                                onChange={(e) => setFilter(e.currentTarget.value)}
-                        />
+                        <FilterInput mb="md" maw={480} label="Filter by flag name or value" value={filter} onChange={setFilter} />
                         <Loaded query={query} rows={12}>
                                 {(flags) => {
                                         const rows = Object.entries(flags)

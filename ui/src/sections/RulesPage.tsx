@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-import { Divider, Group, SegmentedControl, Stack, Text, TextInput } from "@mantine/core";
+import { Divider, Group, SegmentedControl, Stack, Text } from "@mantine/core";
 import { useApi } from "../lib/api";
 import { humanDuration } from "../lib/duration";
 import { useUrlParam } from "../lib/urlParam";
-import { Icon } from "../ui/icons";
-import { Loaded, Note, PageTitle, Section } from "../ui/parts";
+import { FilterInput, Loaded, Note, PageTitle, Section } from "../ui/parts";
 import { RuleCard } from "./RuleCard";
 import { matchesRule, type RulesAnswer } from "./rules";
 
@@ -47,14 +46,12 @@ export default function RulesPage() {
                                                                                 { value: "unknown", label: "Unknown" },
                                                                         ]}
                                                                 />
-                                                                <TextInput
+                                                                <FilterInput
                                                                         flex={1}
                                                                         miw={200}
-                                                                        aria-label="Filter by rule name or labels"
-                                                                        placeholder="Filter by rule name or labels"
-                                                                        leftSection={<Icon name="search" size={16} />}
+                                                                        label="Filter by rule name or labels"
                                                                         value={filter}
-                                                                        onChange={(e) => setFilter(e.currentTarget.value)}
+                                                                        onChange={setFilter}
                                                                 />
                                                         </Group>
                                                         {shown.length === 0 && <Text c="dimmed">No rule passes the filters.</Text>}

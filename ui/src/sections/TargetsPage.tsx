@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import { Accordion, Alert, Anchor, Button, Group, SegmentedControl, Select, Stack, Table, Text, TextInput } from "@mantine/core";
+import { Accordion, Alert, Anchor, Button, Group, SegmentedControl, Select, Stack, Table, Text } from "@mantine/core";
 import { memo, useMemo, useState } from "react";
 import { useApi } from "../lib/api";
 import { humanDuration } from "../lib/duration";
@@ -7,7 +7,7 @@ import { useSettings, useStored } from "../lib/settings";
 import { ago, formatTimestamp } from "../lib/time";
 import { useUrlParam } from "../lib/urlParam";
 import { Icon } from "../ui/icons";
-import { ErrorBox, LabelBadges, Loaded, Loading, Note, PageTitle, StateBadge } from "../ui/parts";
+import { ErrorBox, FilterInput, LabelBadges, Loaded, Loading, Note, PageTitle, StateBadge } from "../ui/parts";
 import { groupPools, poolState, type Target, type TargetsAnswer } from "./targets";
 import { Yaml } from "./Yaml";
 
@@ -49,15 +49,7 @@ export default function TargetsPage() {
                                                 { value: "unknown", label: "Unknown" },
                                         ]}
                                 />
-                                <TextInput
-                                        flex={1}
-                                        miw={200}
-                                        aria-label="Filter by endpoint or labels"
-                                        placeholder="Filter by endpoint or labels"
-                                        leftSection={<Icon name="search" size={16} />}
-                                        value={filter}
-                                        onChange={(e) => setFilter(e.currentTarget.value)}
-                                />
+                                <FilterInput flex={1} miw={200} label="Filter by endpoint or labels" value={filter} onChange={setFilter} />
                                 <Button variant="default" onClick={() => setCollapsed(collapsed.length ? [] : pools.map((p) => p.name))}>
                                         {collapsed.length ? "Expand all" : "Collapse all"}
                                 </Button>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // parts.tsx — small pieces that several pages share.
-import { Alert, Badge, Box, Card, Group, Skeleton, Stack, Text, Title } from "@mantine/core";
+import { Alert, Badge, Box, Card, Group, Skeleton, Stack, Text, TextInput, type TextInputProps, Title } from "@mantine/core";
 import { type ReactNode, useState } from "react";
 import { copyText } from "./copy";
 import { Icon, type IconName } from "./icons";
@@ -31,6 +31,25 @@ export function Loading({ rows = 5 }: { rows?: number }) {
                                 <Skeleton key={i} height={28} />
                         ))}
                 </Stack>
+        );
+}
+
+/** What the rows of a page are narrowed with; the rest of the props is where it stands. */
+export function FilterInput({
+        label,
+        value,
+        onChange,
+        ...place
+}: { label: string; value: string; onChange: (text: string) => void } & Pick<TextInputProps, "flex" | "miw" | "maw" | "mb">) {
+        return (
+                <TextInput
+                        {...place}
+                        aria-label={label}
+                        placeholder={label}
+                        leftSection={<Icon name="search" size={16} />}
+                        value={value}
+                        onChange={(e) => onChange(e.currentTarget.value)}
+                />
         );
 }
 
