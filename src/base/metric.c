@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "base/alloc.h"
+#include "base/float_bits.h"
 #include "base/metric_impl.h"
 
 static const double default_buckets[] = {.005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10};
@@ -240,17 +241,7 @@ struct metric *metric_summary(struct metric_registry *r, const char *name, const
 
 double metric_float_load(const uint64_t *bits)
 {
-        uint64_t u = __atomic_load_n(bits, __ATOMIC_RELAXED);
-        double v;
-        memcpy(&v, &u, sizeof v);
-        return v;
-}
-
-static uint64_t bits_of(double v)
-{
-        uint64_t u;
-        memcpy(&u, &v, sizeof u);
-        return u;
+        return float_of_bits(__atomic_load_n(bits, __ATOMIC_RELAXED));
 }
 
 static void float_add(uint64_t *bits, double v)
@@ -259,7 +250,7 @@ static void float_add(uint64_t *bits, double v)
         for (;;) {
                 double sum;
                 memcpy(&sum, &old, sizeof sum);
-                if (__atomic_compare_exchange_n(bits, &old, bits_of(sum + v), /* weak= */ true, __ATOMIC_RELAXED,
+                if (__atomic_compare_exchange_n(bits, &old, float_bits(sum + v), /* weak= */ true, __ATOMIC_RELAXED,
                                                 __ATOMIC_RELAXED))
                         return;
         }
@@ -278,7 +269,7 @@ void metric_set(struct metric *m, double v)
 {
         if (m->family->type == METRIC_FAMILY_COUNTER)
                 __atomic_store_n(&m->whole, 0, __ATOMIC_RELAXED);
-        __atomic_store_n(&m->bits, bits_of(v), __ATOMIC_RELAXED);
+        __atomic_store_n(&m->bits, float_bits(v), __ATOMIC_RELAXED);
 }
 
 void metric_observe(struct metric *m, double v)
@@ -294,7 +285,7 @@ void metric_observe(struct metric *m, double v)
                 if (m->ring) {
                         uint64_t at = __atomic_fetch_add(&m->ring->next, 1, __ATOMIC_RELAXED) % SUMMARY_RING;
                         int64_t now_ms = clock_mono_ns(f->registry->clock) / 1000000;
-                        __atomic_store_n(&m->ring->value[at], bits_of(v), __ATOMIC_RELAXED);
+                        __atomic_store_n(&m->ring->value[at], float_bits(v), __ATOMIC_RELAXED);
                         __atomic_store_n(&m->ring->at_ms[at], now_ms, __ATOMIC_RELAXED);
                 }
         } else {
@@ -308,7 +299,7 @@ void metric_set_summary(struct metric *m, double sum, uint64_t count)
         if (m->family->type != METRIC_FAMILY_SUMMARY || m->ring)
                 bug("metric_set_summary of %s, which is no summary without quantiles", m->family->name);
         __atomic_store_n(&m->whole, count, __ATOMIC_RELAXED);
-        __atomic_store_n(&m->bits, bits_of(sum), __ATOMIC_RELAXED);
+        __atomic_store_n(&m->bits, float_bits(sum), __ATOMIC_RELAXED);
 }
 
 double metric_get(const struct metric *m)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <math.h>
 
+#include "base/float_bits.h"
 #include "codec/float_shim.h"
 #include "codec/float_text.h"
 
@@ -66,9 +67,7 @@ static double scale(uint64_t mantissa, int64_t exponent, bool sticky)
         /* The bits add up: rounding that carries out of the mantissa makes the next exponent, a subnormal the first
          * normal. */
         uint64_t bits = exponent < -1022 ? keep : keep + ((uint64_t)(exponent + 1022) << 52);
-        double v;
-        memcpy(&v, &bits, sizeof v);
-        return v;
+        return float_of_bits(bits);
 }
 
 /* After 0x: hex digits with a point, then the exponent that Go demands. No underscores are left. */

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "codec/proto.h"
 
+#include "base/float_bits.h"
+
 static uint64_t little_endian(const char *p, size_t n)
 {
         uint64_t v = 0;
@@ -43,9 +45,7 @@ bool proto_next(struct cursor *c, struct proto_field *ret)
 
 double proto_f64(uint64_t u)
 {
-        double v;
-        memcpy(&v, &u, sizeof v);
-        return v;
+        return float_of_bits(u);
 }
 
 void proto_put_uint(struct buf *b, uint32_t field, uint64_t v)
@@ -63,8 +63,7 @@ void proto_put_sint(struct buf *b, uint32_t field, int64_t v)
 
 void proto_put_f64(struct buf *b, uint32_t field, double v)
 {
-        uint64_t bits;
-        memcpy(&bits, &v, sizeof bits);
+        uint64_t bits = float_bits(v);
         if (bits == 0)
                 return;
         uint8_t bytes[VARINT_MAX_BYTES + 8], *p = put_uvarint(bytes, (uint64_t)field << 3 | 1);

@@ -19,6 +19,7 @@
 #define PROMQL_EVAL_H
 
 #include "base/buf.h"
+#include "base/float_bits.h"
 #include "base/list.h"
 #include "base/pool.h"
 #include "promql/annotation.h"
@@ -29,10 +30,7 @@
 #define ABSENT_BITS STALE_NAN_BITS
 static inline double absent(void)
 {
-        double v;
-        uint64_t bits = ABSENT_BITS;
-        memcpy(&v, &bits, sizeof v);
-        return v;
+        return float_of_bits(ABSENT_BITS);
 }
 static inline bool is_absent(double v)
 {
@@ -40,10 +38,7 @@ static inline bool is_absent(double v)
 }
 static inline double go_nan(void)       /* Go's math.NaN() */
 {
-        double v;
-        uint64_t bits = UINT64_C(0x7ff8000000000001);
-        memcpy(&v, &bits, sizeof v);
-        return v;
+        return float_of_bits(NORMAL_NAN_BITS);
 }
 
 /* An expression made ready for one query: durations and @ resolved, start() and the like folded, parentheses gone. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Memory, limits and small work on label sets and columns of one query. */
 #include "base/clock.h"
+#include "base/float_bits.h"
 #include "base/map.h"
 #include "codec/float_text.h"
 #include "promql/eval.h"
@@ -162,11 +163,8 @@ struct error *error_same_labelset(void)
 size_t column_count(const double *v, size_t n)
 {
         size_t c = 0;
-        for (size_t i = 0; i < n; i++) {
-                uint64_t bits;
-                memcpy(&bits, &v[i], sizeof bits);
-                c += bits != ABSENT_BITS;
-        }
+        for (size_t i = 0; i < n; i++)
+                c += float_bits(v[i]) != ABSENT_BITS;
         return c;
 }
 

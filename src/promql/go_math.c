@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "promql/go_math.h"
 
+#include "base/float_bits.h"
+
 #include <math.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -11,23 +13,9 @@
 #define LN2_LO 1.90821492927058770002e-10
 #define LN2    0.693147180559945309417232121458176568
 
-static uint64_t bits_of(double v)
-{
-        uint64_t b;
-        memcpy(&b, &v, sizeof b);
-        return b;
-}
-
-static double of_bits(uint64_t b)
-{
-        double v;
-        memcpy(&v, &b, sizeof v);
-        return v;
-}
-
 static double nan_value(void)
 {
-        return of_bits(UINT64_C(0x7ff8000000000001));
+        return float_of_bits(UINT64_C(0x7ff8000000000001));
 }
 
 /* c[0] x^(n-1) + … + c[n-1], Horner's way. */
@@ -106,10 +94,10 @@ double go_exp(double x)
         if (e >= 2047)
                 return INFINITY;
         if (e > 0)
-                return r * of_bits((uint64_t)e << 52);
+                return r * float_of_bits((uint64_t)e << 52);
         if (e < -52)
                 return 0;
-        return r * of_bits((uint64_t)(e + 1022) << 52) * of_bits(UINT64_C(1) << 52);
+        return r * float_of_bits((uint64_t)(e + 1022) << 52) * float_of_bits(UINT64_C(1) << 52);
 }
 
 /* ---- logarithms ---- */
@@ -123,8 +111,8 @@ double go_log(double x)
         if (x < 0)
                 return nan_value();
         /* Denormal numbers are not normalised there either. */
-        double m = of_bits((bits_of(x) & UINT64_C(0x000fffffffffffff)) | UINT64_C(0x3fe0000000000000));
-        double k = (double)((int)(bits_of(x) >> 52) - 1022);
+        double m = float_of_bits((float_bits(x) & UINT64_C(0x000fffffffffffff)) | UINT64_C(0x3fe0000000000000));
+        double k = (double)((int)(float_bits(x) >> 52) - 1022);
         if (!(7.07106781186547524401e-01 < m)) {
                 k -= 1;
                 m *= 2;
@@ -178,16 +166,16 @@ double go_log1p(double x)
         }
         if (k != 0) {
                 double u = size < 0x1p53 ? 1.0 + x : x;
-                mantissa = bits_of(u);
+                mantissa = float_bits(u);
                 k = (int)((mantissa >> 52) - 1023);
                 if (size < 0x1p53)
                         c = (k > 0 ? 1.0 - (u - x) : x - (u - 1.0)) / u;
                 mantissa &= UINT64_C(0x000fffffffffffff);
                 if (mantissa < UINT64_C(0x0006a09e667f3bcd)) {
-                        u = of_bits(mantissa | UINT64_C(0x3ff0000000000000));
+                        u = float_of_bits(mantissa | UINT64_C(0x3ff0000000000000));
                 } else {
                         k++;
-                        u = of_bits(mantissa | UINT64_C(0x3fe0000000000000));
+                        u = float_of_bits(mantissa | UINT64_C(0x3fe0000000000000));
                         mantissa = (UINT64_C(0x0010000000000000) - mantissa) >> 2;
                 }
                 f = u - 1.0;
@@ -297,7 +285,7 @@ static uint64_t reduce_large(double x, double *ret_z)
                 UINT64_C(0x3ff12fffbc0b301f), UINT64_C(0xde5e2316b414da3e), UINT64_C(0xda6cfd9e4f96136e),
                 UINT64_C(0x9e8c7ecd3cbfd45a), UINT64_C(0xea4f758fd7cbe2f6), UINT64_C(0x7a0e73ef14a525d4),
                 UINT64_C(0xd7f6bf623f1aba10), UINT64_C(0xac06608df8f6d757)};
-        uint64_t m = bits_of(x);
+        uint64_t m = float_bits(x);
         int e = (int)(m >> 52 & 0x7ff) - 1023 - 52;
         m = (m & UINT64_C(0x000fffffffffffff)) | UINT64_C(1) << 52;
         unsigned word = (unsigned)(e + 61) / 64, shift = (unsigned)(e + 61) % 64;
@@ -312,7 +300,7 @@ static uint64_t reduce_large(double x, double *ret_z)
         unsigned up = zeros + 1;
         hi = (up < 64 ? hi << up : 0) | (up == 0 ? 0 : up >= 64 ? lo : lo >> (64 - up));
         hi = hi >> 12 | (uint64_t)(1023 - up) << 52;
-        double z = of_bits(hi);
+        double z = float_of_bits(hi);
         if (octant & 1) {
                 octant = (octant + 1) & 7;
                 z--;

@@ -18,6 +18,7 @@
 #include "base/arena.h"
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/float_bits.h"
 #include "base/vec.h"
 #include "model/histogram.h"
 #include "model/labels.h"
@@ -141,9 +142,7 @@ struct error *storage_appender(struct storage *s, struct appender **ret) MUST_CH
 #define NORMAL_NAN_BITS UINT64_C(0x7ff8000000000001)
 static inline bool is_stale_nan(double v)
 {
-        uint64_t bits;
-        memcpy(&bits, &v, sizeof bits);
-        return bits == STALE_NAN_BITS;
+        return float_bits(v) == STALE_NAN_BITS;
 }
 
 #endif

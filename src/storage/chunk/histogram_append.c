@@ -81,8 +81,8 @@ static struct view view_of(struct histogram_sample s)
                                   .schema = h->schema,
                                   .zero_threshold = h->zero_threshold,
                                   .sum = h->sum,
-                                  .count = bits_of(h->count),
-                                  .zero = bits_of(h->zero_count),
+                                  .count = float_bits(h->count),
+                                  .zero = float_bits(h->zero_count),
                                   .side = {{h->pos.spans, h->pos.counts, h->pos.n_spans, h->pos.n},
                                            {h->neg.spans, h->neg.counts, h->neg.n_spans, h->neg.n}},
                                   .bounds = h->bounds,
@@ -176,7 +176,7 @@ bool histogram_chunk_ends_with(const struct histogram_chunk *c, struct histogram
         if (c->n == 0 || c->is_int != (s.i != NULL))
                 return false;
         struct view v = view_of(s);
-        if (bits_of(v.sum) != c->sum.v || v.count != c->count.v)
+        if (float_bits(v.sum) != c->sum.v || v.count != c->count.v)
                 return false;
         if (is_stale_nan(v.sum))
                 return true;
@@ -228,7 +228,7 @@ static void write_zero_threshold(struct bits_out *o, double x)
                 bits_write(o, 0, 8);
         } else if (frac != 0.5 || exponent < -242 || exponent > 11) {
                 bits_write(o, 255, 8);
-                bits_write(o, bits_of(x), 64);
+                bits_write(o, float_bits(x), 64);
         } else {
                 bits_write(o, (uint64_t)(exponent + 243), 8);
         }
@@ -243,7 +243,7 @@ static void write_bound(struct bits_out *o, double x)
                 return;
         }
         bits_write(o, 0, 1);
-        bits_write(o, bits_of(x), 64);
+        bits_write(o, float_bits(x), 64);
 }
 
 static void write_layout(struct histogram_chunk *c, const struct view *v)
@@ -345,7 +345,7 @@ static void write_sample(struct histogram_chunk *c, TimeMs start, TimeMs t, cons
                 }
                 c->count.v = v->count;
                 c->zero.v = v->zero;
-                bits_write(&c->out, bits_of(v->sum), 64);
+                bits_write(&c->out, float_bits(v->sum), 64);
                 for (int k = 0; k < 2; k++)
                         for (uint32_t i = 0; i < v->side[k].n; i++) {
                                 struct field *f = &c->fields[k][i];
@@ -362,12 +362,12 @@ static void write_sample(struct histogram_chunk *c, TimeMs start, TimeMs t, cons
                 bits_write_int(&c->out, (int64_t)(t_delta - c->t_delta));
                 write_total(c, &c->count, v->count, is_stale);
                 write_total(c, &c->zero, v->zero, is_stale);
-                bits_write_xor(&c->out, bits_of(v->sum), c->sum.v, &c->sum.leading, &c->sum.trailing);
+                bits_write_xor(&c->out, float_bits(v->sum), c->sum.v, &c->sum.leading, &c->sum.trailing);
                 for (int k = 0; k < 2; k++)
                         for (uint32_t i = 0; i < v->side[k].n; i++)
                                 write_field(c, &c->fields[k][i], raw_at(v->side[k].raw, i));
         }
-        c->sum.v = bits_of(v->sum);
+        c->sum.v = float_bits(v->sum);
         c->t = (uint64_t)t;
         c->t_delta = t_delta;
         c->n++;
@@ -414,10 +414,10 @@ static bool fit_side(const struct histogram_chunk *c, int k, const struct side *
                 bool from_a = a.at.ok && (!b.at.ok || a.at.index <= b.at.index),
                      from_b = b.at.ok && (!a.at.ok || b.at.index <= a.at.index);
                 if (from_a && from_b) {
-                        if (!is_gauge && (c->is_int ? (int64_t)a.sum > (int64_t)b.sum : f64_of(a.sum) > f64_of(b.sum)))
+                        if (!is_gauge && (c->is_int ? (int64_t)a.sum > (int64_t)b.sum : float_of_bits(a.sum) > float_of_bits(b.sum)))
                                 return false;
                 } else if (from_a) {
-                        if (!is_gauge && (c->is_int ? a.sum != 0 : f64_of(a.sum) != 0))
+                        if (!is_gauge && (c->is_int ? a.sum != 0 : float_of_bits(a.sum) != 0))
                                 return false;
                         ret->backward[k]++;
                 } else {
@@ -433,7 +433,7 @@ static bool fit_side(const struct histogram_chunk *c, int k, const struct side *
 
 static bool is_less(const struct histogram_chunk *c, uint64_t a, uint64_t b)
 {
-        return c->is_int ? a < b : f64_of(a) < f64_of(b);
+        return c->is_int ? a < b : float_of_bits(a) < float_of_bits(b);
 }
 
 static struct fit fit_counter(const struct histogram_chunk *c, const struct view *v)
@@ -562,13 +562,13 @@ static void recode(struct histogram_chunk *c, const struct side *layout)
                         break;
                 struct view v = {.schema = d.schema,
                                  .zero_threshold = d.zero_threshold,
-                                 .sum = f64_of(d.sum.v),
+                                 .sum = float_of_bits(d.sum.v),
                                  .count = d.count.v,
                                  .zero = d.zero.v,
                                  .bounds = d.bounds,
                                  .n_bounds = d.n_bounds};
                 if (d.sum.v == STALE_NAN_BITS)
-                        v = (struct view){.sum = f64_of(d.sum.v)};
+                        v = (struct view){.sum = float_of_bits(d.sum.v)};
                 for (int k = 0; k < 2 && d.sum.v != STALE_NAN_BITS; k++) {
                         for (uint32_t i = 0; i < c->n_buckets[k]; i++)
                                 old[k][i] = d.fields[k ? d.n_pos + i : i].v;

@@ -61,7 +61,7 @@ static double read_zero_threshold(struct bits_in *in)
         unsigned b = (unsigned)bits_read(in, 8);
         if (b == 0)
                 return 0;
-        return b == 255 ? f64_of(bits_read(in, 64)) : ldexp(0.5, (int)b - 243);
+        return b == 255 ? float_of_bits(bits_read(in, 64)) : ldexp(0.5, (int)b - 243);
 }
 
 static struct error *read_bounds(struct histogram_decoder *d, struct arena *a)
@@ -74,7 +74,7 @@ static struct error *read_bounds(struct histogram_decoder *d, struct arena *a)
                 return no_memory(a);
         for (uint64_t i = 0; i < n; i++) {
                 uint64_t x = bits_read_uint(&d->in);
-                v[i] = x ? (double)(x - 1) / 1000 : f64_of(bits_read(&d->in, 64));
+                v[i] = x ? (double)(x - 1) / 1000 : float_of_bits(bits_read(&d->in, 64));
         }
         d->bounds = v;
         d->n_bounds = (uint32_t)n;
@@ -201,7 +201,7 @@ static void floats_of(const struct histogram_decoder *d, const struct field *f, 
         uint64_t c = 0;
         for (uint32_t i = 0; i < n; i++) {
                 c += f[i].v;
-                out[i] = d->is_int ? (double)(int64_t)c : f64_of(f[i].v);
+                out[i] = d->is_int ? (double)(int64_t)c : float_of_bits(f[i].v);
         }
 }
 
@@ -219,14 +219,14 @@ static struct error *take_float(const struct histogram_decoder *d, struct arena 
         if (!h)
                 return no_memory(a);
         *ret = h;
-        *h = (struct histogram){.sum = f64_of(d->sum.v)};
+        *h = (struct histogram){.sum = float_of_bits(d->sum.v)};
         if (d->sum.v == STALE_NAN_BITS)
                 return NULL;
         h->reset = hint_of(d);
         h->schema = d->schema;
         h->zero_threshold = d->zero_threshold;
-        h->zero_count = d->is_int ? (double)d->zero.v : f64_of(d->zero.v);
-        h->count = d->is_int ? (double)d->count.v : f64_of(d->count.v);
+        h->zero_count = d->is_int ? (double)d->zero.v : float_of_bits(d->zero.v);
+        h->count = d->is_int ? (double)d->count.v : float_of_bits(d->count.v);
         double *v = (double *)(void *)(h + 1);
         h->pos = (struct buckets){.spans = d->pos_spans, .counts = v, .n_spans = d->n_pos_spans, .n = d->n_pos};
         h->neg = (struct buckets){
@@ -245,7 +245,7 @@ static struct error *take_int(const struct histogram_decoder *d, struct arena *a
         if (!h)
                 return no_memory(a);
         *ret = h;
-        *h = (struct int_histogram){.sum = f64_of(d->sum.v)};
+        *h = (struct int_histogram){.sum = float_of_bits(d->sum.v)};
         if (d->sum.v == STALE_NAN_BITS)
                 return NULL;
         int64_t *v = (int64_t *)(void *)(h + 1);
@@ -257,7 +257,7 @@ static struct error *take_int(const struct histogram_decoder *d, struct arena *a
                 .zero_threshold = d->zero_threshold,
                 .zero_count = d->zero.v,
                 .count = d->count.v,
-                .sum = f64_of(d->sum.v),
+                .sum = float_of_bits(d->sum.v),
                 .pos = {.spans = d->pos_spans, .deltas = v, .n_spans = d->n_pos_spans, .n = d->n_pos},
                 .neg = {.spans = d->neg_spans, .deltas = v + d->n_pos, .n_spans = d->n_neg_spans, .n = d->n_neg},
                 .bounds = d->bounds,

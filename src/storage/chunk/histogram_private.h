@@ -3,6 +3,7 @@
 #ifndef STORAGE_CHUNK_HISTOGRAM_PRIVATE_H
 #define STORAGE_CHUNK_HISTOGRAM_PRIVATE_H
 
+#include "base/float_bits.h"
 #include "storage/chunk/bits.h"
 #include "storage/chunk/histogram.h"
 
@@ -50,18 +51,5 @@ struct error *histogram_decoder_init(struct histogram_decoder *d, enum chunk_enc
                                      struct arena *a) MUST_CHECK;
 /* The next sample into d; *ret_more false: there is none. */
 struct error *histogram_decoder_next(struct histogram_decoder *d, struct arena *a, bool *ret_more) MUST_CHECK;
-
-static inline double f64_of(uint64_t bits)
-{
-        double v;
-        memcpy(&v, &bits, sizeof v);
-        return v;
-}
-static inline uint64_t bits_of(double v)
-{
-        uint64_t bits;
-        memcpy(&bits, &v, sizeof bits);
-        return bits;
-}
 
 #endif

@@ -5,6 +5,7 @@
  * position, of which at least 57 are good, enough for all prefixes and mostly for the value too. Loads run past the position, so the loop works
  * on the chunk in place only while 32 bytes are left; the tail is copied into a zero padded buffer and goes through the same code, where a
  * position past the true end means a damaged chunk. Runs of samples with the same interval and value are runs of zero bits: counted by clz. */
+#include "base/float_bits.h"
 #include "storage/chunk/xor.h"
 
 static inline uint64_t load_be64(const uint8_t *p)
@@ -54,8 +55,7 @@ static inline __attribute__((always_inline)) void xor_loop(struct xor_state *s, 
                         size_t run = (size_t)__builtin_clzll(w | 0x80) / 2;
                         if (run > n - i)
                                 run = n - i;
-                        double d;
-                        memcpy(&d, &v, sizeof d);
+                        double d = float_of_bits(v);
                         size_t k = 0;
                         for (; k < run; k++) {
                                 t = (TimeMs)((uint64_t)t + dt);

@@ -2,6 +2,7 @@
 /* Appenders: samples wait in columns, and in the record that the log will get, written while the series is in the
  * cache anyway; commit gives one batch to the log, then applies the columns under the head's lock.
  * Upstream: tsdb/head_append.go. */
+#include "base/float_bits.h"
 #include "base/log.h"
 #include "tsdb/head/private.h"
 #include "tsdb/wal/record_histogram.h"
@@ -158,9 +159,7 @@ static struct error *ha_append(struct appender *base, SeriesRef ref, Labels labe
         __builtin_prefetch((const void *)((uintptr_t)s + 6 * sizeof *s + 64), 1);
         TimeMs last = load_relaxed(&s->last_t);
         if (UNLIKELY(t <= last && last != TIME_MS_MIN)) {
-                uint64_t bits;
-                memcpy(&bits, &v, sizeof bits);
-                bool same = t == last && bits == load_relaxed(&s->last_v);
+                bool same = t == last && float_bits(v) == load_relaxed(&s->last_v);
                 if (same)
                         *ret_ref = ref_of(slot, load_relaxed(&s->gen));
                 series_unpin(h, slot);

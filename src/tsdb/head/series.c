@@ -4,6 +4,7 @@
 #include <math.h>
 #include <sys/mman.h>
 
+#include "base/float_bits.h"
 #include "tsdb/head/private.h"
 
 /* ---- the table ---- */
@@ -290,9 +291,7 @@ bool series_append_locked(struct head *h, uint32_t slot, struct series_slot *s, 
                 s->open = p;
                 s->cap_open = cap;
         }
-        uint64_t bits;
-        memcpy(&bits, &v, sizeof bits);
-        series_note_locked(s, t, bits, commit);
+        series_note_locked(s, t, float_bits(v), commit);
         return true;
 }
 

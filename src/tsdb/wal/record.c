@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tsdb/wal/record.h"
 
+#include "base/float_bits.h"
 #include "codec/varint.h"
 
 static struct error *cut_short(const char *what)
@@ -101,11 +102,9 @@ struct samples_encoder record_samples_begin(struct buf *b, uint64_t first_ref, T
 
 uint8_t *record_sample_put(const struct samples_encoder *e, uint8_t *p, uint64_t ref, TimeMs t, double v)
 {
-        uint64_t bits;
-        memcpy(&bits, &v, 8);
         p = put_varint(p, (int64_t)(ref - e->ref));
         p = put_varint(p, (int64_t)((uint64_t)t - (uint64_t)e->t));
-        put_be64(p, bits);
+        put_be64(p, float_bits(v));
         return p + 8;
 }
 

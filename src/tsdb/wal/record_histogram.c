@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tsdb/wal/record_histogram.h"
 
+#include "base/float_bits.h"
 #include "codec/varint.h"
 
 /* ---- encoding ---- */
@@ -14,9 +15,7 @@ enum record_type record_histogram_type(struct histogram_sample h)
 
 static void put_f64(struct buf *b, double v)
 {
-        uint64_t bits;
-        memcpy(&bits, &v, sizeof bits);
-        buf_put_be64(b, bits);
+        buf_put_be64(b, float_bits(v));
 }
 
 static void put_spans(struct buf *b, const struct span *s, uint32_t n)
@@ -106,10 +105,7 @@ struct in {
 
 static double take_f64(struct cursor *c)
 {
-        uint64_t bits = take_be64(c);
-        double v;
-        memcpy(&v, &bits, sizeof v);
-        return v;
+        return float_of_bits(take_be64(c));
 }
 
 /* A count of things that take at least `each` bytes, and the memory for them. */
