@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* pages.c — the web pages: one application (index.html, its placeholders filled in) behind all page paths, its assets, and /user. */
-#include <stdatomic.h>
+#include "web/pages.h"
 
 #include "base/file.h"
 #include "codec/compress.h"
@@ -11,9 +11,14 @@
 
 enum { PAGE_MAX_BYTES = 4 << 20, USER_FILE_MAX_BYTES = 64 << 20 };
 
-static const char *prefix_of(const struct web *w)
+struct web_pages {
+        struct web_pages_opts o;
+        const char *home;               /* where / leads: "/query" */
+};
+
+static const char *prefix_of(const struct web_pages *p)
 {
-        return strcmp(w->o.route_prefix, "/") == 0 ? "" : w->o.route_prefix;
+        return !p->o.route_prefix || strcmp(p->o.route_prefix, "/") == 0 ? "" : p->o.route_prefix;
 }
 
 static void html_escape(struct buf *b, Str s)
@@ -39,24 +44,37 @@ static void html_escape(struct buf *b, Str s)
 }
 
 /* What the pages need to know before they ask. < and > are escaped by the JSON writer, so it cannot end its script element. */
-static void boot_put(struct web *w, struct buf *b)
+static void boot_put(const struct web_pages *p, struct buf *b)
 {
+        const struct web_pages_opts *o = &p->o;
         struct buf lookback = BUF_INIT(64);
-        buf_put_duration(&lookback, w->o.lookback_ms);
-        buf_puts(b, "{\"role\":\"prometheus\",");
-        json_put_member(b, "prefix", str_from(prefix_of(w)));
+        buf_put_duration(&lookback, o->lookback_ms);
+        buf_putc(b, '{');
+        json_put_member(b, "role", str_from(o->role));
         buf_putc(b, ',');
-        json_put_member(b, "title", str_from(w->o.page_title));
+        json_put_member(b, "prefix", str_from(prefix_of(p)));
         buf_putc(b, ',');
-        json_put_member(b, "version", str_from(w->o.version));
+        json_put_member(b, "title", str_from(o->title));
+        buf_putc(b, ',');
+        json_put_member(b, "version", str_from(o->version));
         buf_putc(b, ',');
         json_put_member(b, "lookbackDelta", buf_str(&lookback));
-        buf_printf(b, ",\"ready\":%s,\"host\":%s}", atomic_load(&w->ready) ? "true" : "false", w->o.host_metrics ? "true" : "false");
+        const struct {
+                const char *name;
+                bool value;
+        } flags[] = {{"ready", !o->is_ready || o->is_ready(o->ctx)},
+                     {"host", o->has_host},
+                     {"blocks", o->has_blocks},
+                     {"partialSwitch", o->has_partial_response},
+                     {"partialResponse", !o->refuses_partial_response}};
+        for (size_t i = 0; i < ARRAY_LEN(flags); i++)
+                buf_printf(b, ",\"%s\":%s", flags[i].name, flags[i].value ? "true" : "false");
+        buf_putc(b, '}');
         buf_done(&lookback);
 }
 
 /* html with the three placeholders replaced. */
-static void page_fill(struct web *w, Str html, struct buf *b)
+static void page_fill(const struct web_pages *w, Str html, struct buf *b)
 {
         static const Str base = STR_INIT("COEUS_BASE_HREF"), title = STR_INIT("COEUS_TITLE"), boot = STR_INIT("COEUS_BOOT_JSON");
         while (html.n) {
@@ -70,7 +88,7 @@ static void page_fill(struct web *w, Str html, struct buf *b)
                         buf_putc(b, '/');
                         html = str_skip(html, base.n);
                 } else if (str_has_prefix(html, title)) {
-                        html_escape(b, str_from(w->o.page_title));
+                        html_escape(b, str_from(w->o.title));
                         html = str_skip(html, title.n);
                 } else if (str_has_prefix(html, boot)) {
                         boot_put(w, b);
@@ -103,7 +121,7 @@ static void page(struct http_request *r, void *ctx)
 
 static void asset(struct http_request *r, void *ctx)
 {
-        struct web *w = ctx;
+        struct web_pages *w = ctx;
         Str path = str_trim_prefix(r->path, str_from(prefix_of(w)));
         const struct web_asset *a = web_asset_find(path);
         if (!a) {
@@ -139,7 +157,7 @@ static void redirect(struct http_request *r, Str to)
 
 static void root(struct http_request *r, void *ctx)
 {
-        redirect(r, arena_printf(r->arena, "%s/query", prefix_of(ctx)));
+        redirect(r, arena_printf(r->arena, "%s%s", prefix_of(ctx), ((struct web_pages *)ctx)->home));
 }
 
 /* Old links: /graph?g0.expr=…&g0.tab=1. The page reads the old parameters itself. */
@@ -151,7 +169,7 @@ static void graph(struct http_request *r, void *ctx)
 /* Files of --web.user-assets: no way out of the folder. */
 static void user_asset(struct http_request *r, void *ctx)
 {
-        struct web *w = ctx;
+        struct web_pages *w = ctx;
         Str path = str_trim_prefix(str_trim_prefix(r->path, str_from(prefix_of(w))), STR("/user/"));
         char *text = NULL, *full = NULL, *name = str_dup(path);
         size_t n;
@@ -170,27 +188,80 @@ static void user_asset(struct http_request *r, void *ctx)
         free(name);
 }
 
-static void handle(struct web *w, const char *path, unsigned flags, http_handler *h)
+/* Thanos' addresses of the block viewer. */
+static void blocks(struct http_request *r, void *ctx)
 {
-        char *full = web_path(w, path);
-        http_server_handle(w->server, full, HTTP_GET, flags, h, w);
-        free(full);
+        redirect(r, arena_printf(r->arena, "%s/blocks", prefix_of(ctx)));
+}
+
+struct server_pages {
+        struct http_server *server;
+        struct web_pages *pages;
+};
+
+static void handle(struct server_pages s, const char *path, unsigned flags, http_handler *h)
+{
+        struct buf full = BUF_INIT(1 << 16);
+        buf_printf(&full, "%s%s", prefix_of(s.pages), path);
+        http_server_handle(s.server, buf_cstr(&full), HTTP_GET, flags, h, s.pages);
+        buf_done(&full);
+}
+
+static void handle_pages(struct server_pages s, const char *const *paths)
+{
+        for (; *paths; paths++)
+                handle(s, *paths, 0, page);
+}
+
+struct web_pages *web_pages_new(struct http_server *server, const struct web_pages_opts *o)
+{
+        static const char *const prometheus[] = {"/query",       "/alerts",            "/targets", "/rules", "/config", "/flags", "/status",
+                                                 "/tsdb-status", "/service-discovery", "/alertmanager-discovery", "/host", NULL},
+                                 *const query[] = {"/query", "/stores", "/alerts", "/targets", "/rules", "/status", "/flags", NULL},
+                                 *const bucket[] = {"/blocks", NULL};
+        struct web_pages *p = mem_new(struct web_pages);
+        p->o = *o;
+        p->home = "/query";
+        struct server_pages s = {server, p};
+        if (strcmp(o->role, "thanos-store") == 0) {
+                p->home = "/blocks";
+                handle_pages(s, bucket);
+                handle(s, "/loaded", 0, blocks);
+        } else {
+                handle_pages(s, strcmp(o->role, "thanos-query") == 0 ? query : prometheus);
+                if (o->has_blocks)
+                        handle_pages(s, bucket);
+                handle(s, "/graph", 0, graph);
+        }
+        handle(s, "/", 0, root);
+        if (*prefix_of(p))
+                handle(s, "", 0, root);
+        handle(s, "/assets/", HTTP_PREFIX, asset);
+        handle(s, "/favicon.svg", 0, asset);
+        handle(s, "/favicon.ico", 0, asset);
+        handle(s, "/manifest.json", 0, asset);
+        if (o->user_assets)
+                handle(s, "/user/", HTTP_PREFIX, user_asset);
+        return p;
+}
+
+void web_pages_free(struct web_pages *p)
+{
+        free(p);
+}
+
+/* ---- of the Prometheus server ---- */
+
+static bool web_is_ready(void *ctx)
+{
+        const struct web *w = ctx;
+        return __atomic_load_n(&w->ready, __ATOMIC_SEQ_CST);
 }
 
 void pages_register(struct web *w)
 {
-        static const char *const pages[] = {"/query", "/alerts", "/targets", "/rules", "/config", "/flags", "/status", "/tsdb-status", "/service-discovery",
-                                            "/alertmanager-discovery", "/host"};
-        for (size_t i = 0; i < ARRAY_LEN(pages); i++)
-                handle(w, pages[i], 0, page);
-        handle(w, "/", 0, root);
-        if (*prefix_of(w))
-                handle(w, "", 0, root);
-        handle(w, "/graph", 0, graph);
-        handle(w, "/assets/", HTTP_PREFIX, asset);
-        handle(w, "/favicon.svg", 0, asset);
-        handle(w, "/favicon.ico", 0, asset);
-        handle(w, "/manifest.json", 0, asset);
-        if (w->o.user_assets)
-                handle(w, "/user/", HTTP_PREFIX, user_asset);
+        w->pages = web_pages_new(w->server, &(struct web_pages_opts){.role = "prometheus", .route_prefix = w->o.route_prefix, .title = w->o.title,
+                                                                     .version = w->o.version, .user_assets = w->o.user_assets, .lookback_ms = w->o.lookback_ms,
+                                                                     .has_host = w->o.host_metrics, .has_blocks = w->o.has_blocks,
+                                                                     .has_partial_response = w->o.has_partial_response, .is_ready = web_is_ready, .ctx = w});
 }

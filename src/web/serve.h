@@ -4,11 +4,13 @@
 #define WEB_SERVE_H
 
 #include "base/thread.h"
+#include "web/pages.h"
 #include "web/web.h"
 
 struct web {
         struct web_opts o;
         struct http_server *server;
+        struct web_pages *pages;
         struct arena arena;                     /* of the routes */
         struct scrape_manager *_Atomic scrape;
         _Atomic bool ready, stopping;

@@ -18,7 +18,7 @@ char *web_path(const struct web *w, const char *path)
 
 struct storage *web_storage(struct web *w)
 {
-        return db_storage(w->o.db);
+        return w->o.storage ? w->o.storage : db_storage(w->o.db);
 }
 
 void web_cors(struct web *w, struct http_request *r)
@@ -165,6 +165,11 @@ struct error *web_start(struct web *w)
         return http_server_start(w->server);
 }
 
+struct http_server *web_server(struct web *w)
+{
+        return w->server;
+}
+
 void web_set_scrape(struct web *w, struct scrape_manager *m)
 {
         atomic_store(&w->scrape, m);
@@ -197,6 +202,7 @@ void web_free(struct web *w)
         if (!w)
                 return;
         http_server_free(w->server);
+        web_pages_free(w->pages);
         arena_done(&w->arena);
         cond_done(&w->read_cond);
         mutex_done(&w->read_mu);

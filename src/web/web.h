@@ -39,6 +39,7 @@ struct web_opts {
         size_t n_flags;
 
         struct db *db;
+        struct storage *storage;                /* what is read by queries; NULL: the db's */
         struct engine *engine;
         struct metric_registry *metrics;
         int64_t lookback_ms;                    /* of federation */
@@ -46,6 +47,7 @@ struct web_opts {
         int read_concurrency;                   /* remote read; 0: no limit */
         size_t read_frame_bytes;
         bool host_metrics;                      /* serve /host/metrics: collect/host's text */
+        bool has_blocks, has_partial_response;  /* for the pages: what the application serves besides, by web_server() */
 
         /* What the application answers. All may be called from any thread. Texts are heap, owned by the caller. */
         void *app;
@@ -62,6 +64,7 @@ struct web_opts {
 };
 struct error *web_new(const struct web_opts *o, struct web **ret) MUST_CHECK;
 struct error *web_start(struct web *w) MUST_CHECK;
+struct http_server *web_server(struct web *w);         /* for further routes, before web_start */
 void web_set_scrape(struct web *w, struct scrape_manager *m);   /* once, before web_set_ready; outlives web_stop */
 void web_set_ready(struct web *w, bool ready);
 void web_set_stopping(struct web *w);                   /* from now on the API answers 503 and says that it stops */
