@@ -1,30 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """The bucket suite against moto's S3 server with authentication on: signatures, listings, ranges and parts as another implementation understands them.
 
-moto is installed from PyPI into build/venv when it is not there; without it, or without the sanitizer build's conformance_objstore, the tests are skipped."""
+Without moto in build/venv, or without the sanitizer build's conformance_objstore, the tests are skipped."""
 import json
 import os
 import ssl
 import subprocess
-import sys
-import threading
 import urllib.request
 
 from harness.core import ROOT, Proc, check, free_port, wait_for
-
-VENV = os.path.join(ROOT, "build", "venv")
-_install_mu = threading.Lock()
-
-
-def moto(t):
-    path = os.path.join(VENV, "bin", "moto_server")
-    with _install_mu:
-        if not os.access(path, os.X_OK) and not os.environ.get("NO_INSTALL"):
-            subprocess.run([sys.executable, "-m", "venv", VENV], capture_output=True)
-            subprocess.run([os.path.join(VENV, "bin", "pip"), "install", "-q", "moto[server]"], capture_output=True)
-    if not os.access(path, os.X_OK):
-        t.skip("moto[server] is not in build/venv and could not be installed")
-    return path
+from harness.venv import venv_program, venv_python
 
 
 def program(t):
@@ -39,7 +24,7 @@ class S3:
 
     def __init__(self, t, tls=None, bucket="test-bucket", region="us-east-1"):
         self.t, self.port, self.bucket = t, free_port(), bucket
-        argv = [moto(t), "-H", "127.0.0.1", "-p", str(self.port), *(["-c", f"{tls}/server.pem", "-k", f"{tls}/server.key"] if tls else [])]
+        argv = [venv_program(t, "moto_server"), "-H", "127.0.0.1", "-p", str(self.port), *(["-c", f"{tls}/server.pem", "-k", f"{tls}/server.key"] if tls else [])]
         self.scheme, self.tls = "https" if tls else "http", tls
         self.server = Proc(t, argv, port=self.port, env={"AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "x"})
         wait_for("moto", lambda: self.ask("GET", "/moto-api/data.json") == 200, limit_s=60)
@@ -65,7 +50,7 @@ print(json.dumps(keys))
             return answer.status
 
     def setup(self, code):
-        r = subprocess.run([os.path.join(VENV, "bin", "python"), "-c", f"import boto3, json\nurl = '{self.scheme}://127.0.0.1:{self.port}'\n{code}"], capture_output=True, text=True, timeout=60,
+        r = subprocess.run([venv_python(self.t), "-c", f"import boto3, json\nurl = '{self.scheme}://127.0.0.1:{self.port}'\n{code}"], capture_output=True, text=True, timeout=60,
                            env={**os.environ, **({"AWS_CA_BUNDLE": f"{self.tls}/ca.pem"} if self.tls else {})})
         check(r.returncode == 0, r.stderr[-2000:])
         self.keys = json.loads(r.stdout)
