@@ -223,6 +223,26 @@ static struct error *tokens_read(const struct flags *f, int argc, char **argv, G
         return NULL;
 }
 
+struct error *flags_take(struct flags *f, size_t i, const char *text)
+{
+        const struct flag *row = &f->spec->table[i];
+        struct flag_value *v = &f->v[i];
+        if (v->set && row->type != FLAG_STRINGS)
+                return error_new(ERROR_INVALID, "flag '%s' cannot be repeated", row->name);
+        v->set = true;
+        return value_set(row, v, text);
+}
+
+struct error *flags_defaults(struct flags *f)
+{
+        struct error *e = NULL;
+        for (size_t i = 0; !e && i < f->spec->n; i++) {
+                if (!f->v[i].set && f->spec->table[i].fallback)
+                        e = value_set(&f->spec->table[i], &f->v[i], f->spec->table[i].fallback);
+        }
+        return e;
+}
+
 bool flags_parse(struct flags *f, int argc, char **argv, int *ret_code)
 {
         const struct flag_spec *spec = f->spec;
@@ -246,19 +266,10 @@ bool flags_parse(struct flags *f, int argc, char **argv, int *ret_code)
                 *ret_code = 0;
                 goto out;
         }
-        for (size_t i = 0; !e && i < given.n; i++) {
-                const struct flag *row = &spec->table[given.p[i].row];
-                struct flag_value *v = &f->v[given.p[i].row];
-                if (v->set && row->type != FLAG_STRINGS)
-                        e = error_new(ERROR_INVALID, "flag '%s' cannot be repeated", row->name);
-                else
-                        e = value_set(row, v, given.p[i].text);
-                v->set = true;
-        }
-        for (size_t i = 0; !e && i < spec->n; i++) {
-                if (!f->v[i].set && spec->table[i].fallback)
-                        e = value_set(&spec->table[i], &f->v[i], spec->table[i].fallback);
-        }
+        for (size_t i = 0; !e && i < given.n; i++)
+                e = flags_take(f, given.p[i].row, given.p[i].text);
+        if (!e)
+                e = flags_defaults(f);
         if (e) {
                 flags_print_help(f, &text);
                 fprintf(stderr, "Error parsing command line arguments: %s\n", error_str(e));
@@ -344,7 +355,7 @@ void flags_put_value(const struct flags *f, size_t row, struct buf *b)
 }
 
 /* Words of text in lines of at most width, the following ones indented. */
-static void put_wrapped(struct buf *b, Str text, size_t width, size_t indent)
+void flags_print_wrapped(struct buf *b, Str text, size_t width, size_t indent)
 {
         size_t at = 0;
         Str word;
@@ -365,19 +376,23 @@ static void put_wrapped(struct buf *b, Str text, size_t width, size_t indent)
         buf_putc(b, '\n');
 }
 
-static void put_flag_row(struct buf *b, const char *left, const char *help, size_t column)
+void flags_print_two_columns(struct buf *b, const char *left, const char *help, size_t column)
 {
         enum { LINE_WIDTH = 80 };
         buf_printf(b, "  %-*s  ", (int)column, left);
         if (strlen(left) >= 30)
                 buf_printf(b, "\n%*s", (int)column + 4, "");
-        put_wrapped(b, str_from(help), LINE_WIDTH - column - 4, column + 4);
+        flags_print_wrapped(b, str_from(help), LINE_WIDTH - column - 4, column + 4);
 }
 
 static void flag_left(const struct flag *row, struct buf *b)
 {
         buf_clear(b);
-        buf_printf(b, "    --%s%s", row->type == FLAG_BOOL ? "[no-]" : "", row->name);
+        if (row->letter)
+                buf_printf(b, "-%c, ", row->letter);
+        else
+                buf_puts(b, "    ");
+        buf_printf(b, "--%s%s", row->type == FLAG_BOOL ? "[no-]" : "", row->name);
         if (row->type != FLAG_BOOL) {
                 if (row->placeholder) {
                         buf_printf(b, "=%s", row->placeholder);
@@ -393,22 +408,20 @@ static void flag_left(const struct flag *row, struct buf *b)
                 buf_puts(b, " ...");
 }
 
-void flags_print_help(const struct flags *f, struct buf *b)
+void flags_print_rows(const struct flag *rows, size_t n, struct buf *b)
 {
         static const char help_left[] = "-h, --[no-]help", version_left[] = "    --[no-]version";
-        const struct flag_spec *spec = f->spec;
         size_t column = sizeof version_left - 1;
         struct buf left = BUF_INIT(4096);
-        for (size_t i = 0; i < spec->n; i++) {
-                flag_left(&spec->table[i], &left);
-                if (!(spec->table[i].bits & FLAG_HIDDEN) && left.n < 30)
+        for (size_t i = 0; i < n; i++) {
+                flag_left(&rows[i], &left);
+                if (!(rows[i].bits & FLAG_HIDDEN) && left.n < 30)
                         column = MAX(column, left.n);
         }
-        buf_printf(b, "usage: %s [<flags>]\n\n%s\n\n\nFlags:\n", spec->name, spec->what);
-        put_flag_row(b, help_left, "Show context-sensitive help (also try --help-long and --help-man).", column);
-        put_flag_row(b, version_left, "Show application version.", column);
-        for (size_t i = 0; i < spec->n; i++) {
-                const struct flag *row = &spec->table[i];
+        flags_print_two_columns(b, help_left, "Show context-sensitive help (also try --help-long and --help-man).", column);
+        flags_print_two_columns(b, version_left, "Show application version.", column);
+        for (size_t i = 0; i < n; i++) {
+                const struct flag *row = &rows[i];
                 if (row->bits & FLAG_HIDDEN)
                         continue;
                 flag_left(row, &left);
@@ -418,8 +431,14 @@ void flags_print_help(const struct flags *f, struct buf *b)
                         buf_puts(&help, " Use with server mode only.");
                 if (row->bits & FLAG_AGENT_ONLY)
                         buf_puts(&help, " Use with agent mode only.");
-                put_flag_row(b, buf_cstr(&left), buf_cstr(&help), column);
+                flags_print_two_columns(b, buf_cstr(&left), buf_cstr(&help), column);
                 buf_done(&help);
         }
         buf_done(&left);
+}
+
+void flags_print_help(const struct flags *f, struct buf *b)
+{
+        buf_printf(b, "usage: %s [<flags>]\n\n%s\n\n\nFlags:\n", f->spec->name, f->spec->what);
+        flags_print_rows(f->spec->table, f->spec->n, b);
 }

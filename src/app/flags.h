@@ -33,6 +33,11 @@ enum flag_bits {
         FLAG_HIDDEN = 1,
         FLAG_SERVER_ONLY = 2,   /* Prometheus: refused with --agent */
         FLAG_AGENT_ONLY = 4,
+        /* of command.h's sub-commands: */
+        FLAG_REQUIRED = 8,
+        FLAG_FILE = 16,         /* names a file that must exist */
+        FLAG_URL = 32,
+        FLAG_MAP = 64,          /* FLAG_STRINGS of KEY=VALUE */
 };
 struct flag {
         const char *name, *help;
@@ -41,6 +46,7 @@ struct flag {
         const char *placeholder;        /* NULL: the default, quoted, as kingpin shows it */
         const char *choices;            /* FLAG_ENUM: "debug,info" */
         unsigned bits;
+        char letter;                    /* -x; 0: none */
 };
 struct flag_spec {
         const char *name;               /* of the program in messages: "prometheus" */
@@ -74,5 +80,13 @@ bool flags_is_set(const struct flags *f, const char *name);
 /* The value as /api/v1/status/flags shows it. */
 void flags_put_value(const struct flags *f, size_t row, struct buf *b);
 void flags_print_help(const struct flags *f, struct buf *b);
+
+/* For command.c: takes one value and judges it; fills in the defaults of those that were not given; rows of a help page with the given
+ * heading rows for help and version. */
+struct error *flags_take(struct flags *f, size_t row, const char *text) MUST_CHECK;
+struct error *flags_defaults(struct flags *f) MUST_CHECK;
+void flags_print_rows(const struct flag *rows, size_t n, struct buf *b);
+void flags_print_two_columns(struct buf *b, const char *left, const char *help, size_t column);
+void flags_print_wrapped(struct buf *b, Str text, size_t width, size_t indent);
 
 #endif

@@ -24,6 +24,7 @@ static const struct role roles[] = {
         {"up", "all of it in one process: watches this host, no configuration needed", up_run},
         {"prometheus", "the Prometheus server: its flags, configuration file, data directory and API", prometheus_run},
         {"thanos", "the Thanos components: coeus thanos store, …", thanos_run},
+        {"promtool", "checks, queries and edits for users of Prometheus: coeus promtool query instant, …", promtool_run},
         {"help", "print this", help_run},
         {"version", "print the version", version_run},
 };

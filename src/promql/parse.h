@@ -32,6 +32,9 @@ struct promql_tree {
 #define PROMQL_TREE_INIT {.root = NULL, .matchers = VEC_INIT}
 struct error *promql_parse(const struct promql_parse_opts *o, Str text, struct arena *a, struct promql_tree *ret) MUST_CHECK;
 void promql_tree_done(struct promql_tree *t);
+/* In every selector: the matchers of that label become the given one, which is added where there is none; or they go. a: the arena of the parse. */
+struct error *promql_tree_set_matcher(struct promql_tree *t, struct arena *a, enum matcher_type type, Str name, Str value) MUST_CHECK;
+struct error *promql_tree_delete_matchers(struct promql_tree *t, struct arena *a, Str name) MUST_CHECK;
 /* A selector alone: name{…}; nothing else may follow. Freed by matcher_vec_done. promql_parse_match is what match[] of the API takes: it refuses
  * selectors all of whose matchers match the empty string. /federate takes any. */
 struct error *promql_parse_match(Str text, struct arena *a, MatcherVec *ret) MUST_CHECK;

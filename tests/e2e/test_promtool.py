@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: Apache-2.0
+"""coeus promtool: recorded command lines of the original with exit status and output."""
+import json
+import os
+import subprocess
+
+from harness.core import ROOT, Failed, check, check_eq, coeus_bin
+
+SHARED = os.path.join(os.environ.get("COEUS_SHARED", os.path.join(ROOT, "..", "shared")), "conformance", "promtool")
+# Sub-commands that are there: their recorded cases must all hold. Others are refused by name.
+DONE = (("promql",), ("nosuch",))
+
+
+def promtool(*args, cwd=None, stdin=None):
+    p = subprocess.run([coeus_bin(), "promtool", *args], cwd=cwd, input=stdin, capture_output=True, text=True, timeout=120)
+    return p.returncode, p.stdout, p.stderr
+
+
+def words(case):
+    """The sub-command of a recorded line, without global flags."""
+    return tuple(a for a in case["args"] if not a.startswith("-"))
+
+
+def test_recorded_cases(t):
+    path = os.path.join(SHARED, "cases.json")
+    if not os.path.exists(path):
+        t.skip("promtool/cases.json is not there (../shared/conformance or $COEUS_SHARED)")
+    with open(path) as f:
+        cases = json.load(f)
+    wrong, same = [], 0
+    for c in cases:
+        if not any(words(c)[:len(d)] == d for d in DONE):
+            continue
+        got = promtool(*c["args"], cwd=os.path.join(SHARED, "testdata"), stdin=c["stdin"])
+        if got == (c["exit"], c["stdout"], c["stderr"]):
+            same += 1
+        else:
+            wrong.append(f"{c['args']}\n  got  {got}\n  want {(c['exit'], c['stdout'], c['stderr'])}")
+    if wrong:
+        raise Failed(f"{len(wrong)} of {len(wrong) + same} differ:\n" + "\n".join(wrong[:10]))
+    check(same >= 9, f"only {same} cases were run")
+
+
+def test_command_line(t):
+    code, out, _ = promtool("--help")
+    check_eq(code, 0)
+    check("query range [<flags>] <server> <expr>\n    Run range query.\n" in out, out)
+    check_eq(promtool("--version")[0], 0)
+    check_eq(promtool("query"), (1, "", "promtool: error: must select a subcommand of 'query', try --help\n"))
+    check_eq(promtool("check", "rules", "nosuch.yml"), (1, "", "promtool: error: path 'nosuch.yml' does not exist, try --help\n"))
+    check_eq(promtool("debug", "pprof", "x"), (1, "", "promtool: error: debug pprof is not supported yet\n"))
+    check_eq(promtool("promql", "format", "a"), (1, "", "This command is experimental and requires the --experimental flag to be set.\n"))
+    check_eq(promtool("--experimental", "promql", "label-matchers", "set", "-t", "=~", "rate(a{b='c'}[5m]) / on(x) max_over_time(b[1h:] offset 5m)", "b", "d.*")[1],
+             'rate(a{b=~"d.*"}[5m]) / on (x) max_over_time(b{b=~"d.*"}[1h:] offset 5m)\n')
+
+
+def test_link_with_the_name_of_the_role(t):
+    link = t.path("promtool")
+    os.symlink(coeus_bin(), link)
+    p = subprocess.run([link, "--experimental", "promql", "format", "1+1"], capture_output=True, text=True, timeout=60)
+    check_eq((p.returncode, p.stdout), (0, "1 + 1\n"))
