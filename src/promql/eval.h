@@ -337,6 +337,7 @@ struct error *rows_open_range(struct exec *q, const struct steps *st, struct nod
 struct error *eval_label_replace(struct exec *q, const struct steps *st, struct node *n, struct mat *ret) MUST_CHECK;
 struct error *eval_label_join(struct exec *q, const struct steps *st, struct node *n, struct mat *ret) MUST_CHECK;
 struct error *eval_histogram_func(struct exec *q, const struct steps *st, struct node *n, struct mat *ret) MUST_CHECK;
+struct error *eval_info(struct exec *q, const struct steps *st, struct node *n, struct mat *ret) MUST_CHECK;
 struct error *eval_sort(struct exec *q, const struct steps *st, struct node *n, struct mat *ret) MUST_CHECK;
 struct error *eval_absent_over_time(struct exec *q, const struct steps *st, struct node *n, struct mat *ret) MUST_CHECK;
 

@@ -144,6 +144,8 @@ struct error *eval_call(struct exec *q, const struct steps *st, struct node *n, 
         case FUNC_SORT_BY_LABEL:
         case FUNC_SORT_BY_LABEL_DESC:
                 return eval_sort(q, st, n, ret);
+        case FUNC_INFO:
+                return eval_info(q, st, n, ret);
         case FUNC_LABEL_REPLACE:
                 return eval_label_replace(q, st, n, ret);
         case FUNC_LABEL_JOIN:
