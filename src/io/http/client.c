@@ -184,6 +184,8 @@ static size_t on_body(char *p, size_t size, size_t n, void *arg)
         Str piece = {p, size * n};
         if (o->is_redirect)
                 return piece.n;
+        if (o->call->pause)
+                return CURL_WRITEFUNC_PAUSE; /* it comes again */
         r->wire_bytes += piece.n;
         if (o->gzip) {
                 struct error *e = inflater_add(o->inflater, piece, &r->body);
@@ -693,6 +695,7 @@ void http_client_send(struct http_client *c, const struct http_client_conf *conf
         o->timer.fire = deadline;
         o->ask.done = resolved;
         call->private = o;
+        call->pause = false;
         response_clear(&call->response, r->body_bytes_max ? r->body_bytes_max : BODY_BYTES_DEFAULT);
         if (r->timeout_ms > 0)
                 loop_timer_set(c->l, &o->timer, r->timeout_ms);
@@ -713,6 +716,23 @@ void http_client_cancel(struct http_client *c, struct http_call *call)
                 return;
         call->private = NULL;
         op_free(o);
+}
+
+void http_client_resume(struct http_client *c, struct http_call *call)
+{
+        (void)c;
+        struct op *o = call->private;
+        call->pause = false;
+        if (!o || !o->easy || o->verdict)
+                return;
+        CURLcode code = curl_easy_pause(o->easy, CURLPAUSE_CONT); /* gives what libcurl held back to on_body at once */
+        if (code && !o->verdict)
+                o->verdict = error_new(ERROR_IO, "%s", curl_easy_strerror(code));
+        if (o->verdict) {
+                struct error *e = o->verdict;
+                o->verdict = NULL;
+                fail(o, e);
+        }
 }
 
 struct error *http_client_new(struct loop *l, struct http_client **ret)

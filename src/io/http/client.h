@@ -62,6 +62,8 @@ struct http_call {
         /* NULL, or: body pieces as they arrive (inflated), instead of resp->body; false ends the exchange with ERROR_CANCELLED. Must not
          * cancel or free: it runs inside libcurl. */
         bool (*piece)(struct http_call *c, Str piece);
+        /* piece may set it: no further piece comes, and the peer is held up, until http_client_resume. Over HTTP/1 only (no_http2). */
+        bool pause;
         void *private;
         struct http_response response;          /* reused by the next send of this call; the owner ends it by http_response_done() */
 };
@@ -71,6 +73,8 @@ void http_client_free(struct http_client *c);                   /* on its loop o
 void http_client_send(struct http_client *c, const struct http_client_conf *conf, const struct http_client_request *r, struct http_call *call);
 /* Fine for a call that is done or was never sent (private zero). conf, the request's body and the call stay until done or cancel. */
 void http_client_cancel(struct http_client *c, struct http_call *call);
+/* Takes call->pause back; on the loop, not from inside piece. Fine for a call that is done or does not pause. */
+void http_client_resume(struct http_client *c, struct http_call *call);
 struct error *http_fetch(const struct http_client_conf *conf, const struct http_client_request *r, struct http_response *ret) MUST_CHECK;
 
 #endif

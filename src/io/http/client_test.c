@@ -419,7 +419,8 @@ static void send_all(void *arg)
                 buf_init(&d->v[i].pieces, 1 << 24);
                 http_client_send(d->c, &plain_conf,
                                  &(struct http_client_request){
-                                         .url = d->path[0] == '/' ? url_of(&d->s, d->path) : d->path, .inflate = true},
+                                         .url = d->path[0] == '/' ? url_of(&d->s, d->path) : d->path,
+                                         .inflate = !d->v[i].call.pause},
                                  &d->v[i].call);
         }
         d->in_send = false;
@@ -493,6 +494,81 @@ TEST(http_client, hands_pieces_over_and_stops_when_told)
                         CHECK_U64(d.v[i].pieces.n, 1000000);
                 }
         }
+        driver_done(&d);
+}
+/* --- pausing --- */
+
+enum { PAUSE_EVERY_BYTES = 50000 };
+static bool pausing_piece(struct http_call *c, Str piece)
+{
+        struct one *o = CONTAINER_OF(c, struct one, call);
+        CHECK(!c->pause);
+        buf_put(&o->pieces, piece);
+        c->pause = o->pieces.n / PAUSE_EVERY_BYTES > (size_t)o->stop_after;
+        mutex_lock(&o->d->mu);
+        cond_signal(&o->d->changed);
+        mutex_unlock(&o->d->mu);
+        return o->d->left > 0;
+}
+static void set_pausing(void *arg)
+{
+        struct driver *d = arg;
+        for (size_t i = 0; i < ARRAY_LEN(d->v); i++)
+                d->v[i].call = (struct http_call){.piece = pausing_piece, .pause = true};
+        send_all(d);
+}
+static void resume_all(void *arg)
+{
+        struct driver *d = arg;
+        for (size_t i = 0; i < ARRAY_LEN(d->v); i++) {
+                if (!d->v[i].call.pause)
+                        continue;
+                size_t n = d->v[i].pieces.n;
+                CHECK(n >= (size_t)(d->v[i].stop_after + 1) * PAUSE_EVERY_BYTES);
+                d->v[i].stop_after = (int)(n / PAUSE_EVERY_BYTES);
+                http_client_resume(d->c, &d->v[i].call);
+        }
+}
+TEST(http_client, pauses_and_goes_on)
+{
+        struct driver d;
+        driver_init(&d, "/big");
+        loop_call(d.l, set_pausing, &d);
+        for (int left = 1; left;) {
+                loop_call(d.l, resume_all, &d);
+                mutex_lock(&d.mu);
+                left = d.left;
+                if (left)
+                        cond_wait_ms(&d.changed, &d.mu, 10);
+                mutex_unlock(&d.mu);
+        }
+        loop_call(d.l, resume_all, &d); /* of calls that are done: nothing */
+        for (size_t i = 0; i < ARRAY_LEN(d.v); i++) {
+                CHECK_OK(d.v[i].e);
+                d.v[i].e = NULL;
+                CHECK_U64(d.v[i].pieces.n, 1000000);
+                CHECK(d.v[i].stop_after > 0);
+        }
+        driver_done(&d);
+}
+static void cancel_paused(void *arg)
+{
+        struct driver *d = arg;
+        for (size_t i = 0; i < ARRAY_LEN(d->v); i++)
+                http_client_cancel(d->c, &d->v[i].call);
+}
+TEST(http_client, a_paused_call_can_be_cancelled)
+{
+        struct driver d;
+        driver_init(&d, "/big");
+        loop_call(d.l, set_pausing, &d);
+        mutex_lock(&d.mu);
+        cond_wait_ms(&d.changed, &d.mu, 1000);
+        mutex_unlock(&d.mu);
+        loop_call(d.l, cancel_paused, &d);
+        loop_call(d.l, resume_all, &d);
+        for (size_t i = 0; i < ARRAY_LEN(d.v); i++)
+                CHECK_I64(d.v[i].done, 0);
         driver_done(&d);
 }
 static void cancel_some(void *arg)

@@ -21,6 +21,7 @@
 #include "base/metric.h"
 #include "storage/storage.h"
 #include "thanos/block/fetcher.h"
+#include "thanos/storeapi/series.h"
 
 struct bucket_store_opts {
         struct bucket *bucket;                      /* borrowed */
@@ -70,13 +71,6 @@ void bucket_store_metas(struct bucket_store *s, ThanosMetaVec *ret);
 
 /* --- series --- */
 
-enum store_aggregate { AGGREGATE_COUNT, AGGREGATE_SUM, AGGREGATE_MIN, AGGREGATE_MAX, AGGREGATE_COUNTER, AGGREGATE_N };
-struct store_shard {
-        int64_t index, total; /* total below 2: off */
-        bool by;              /* hash the named labels, or all others */
-        const Str *labels;
-        size_t n_labels;
-};
 struct store_request {
         TimeMs mint_ms, maxt_ms; /* both inclusive */
         const struct matcher *const *matchers;
@@ -92,12 +86,6 @@ struct store_request {
         size_t limit;              /* series; 0: none */
         bool all_without_matchers; /* when external labels answer all matchers: everything; else nothing, as the
                                       original has it */
-};
-struct store_chunk {
-        TimeMs mint_ms, maxt_ms;
-        enum chunk_encoding encoding; /* of raw; CHUNK_NONE: a downsampled chunk */
-        Str raw;
-        Str aggregates[AGGREGATE_N]; /* XOR each; p NULL: not asked for */
 };
 struct store_series {
         Labels labels;

@@ -2,11 +2,10 @@
 #include "thanos/store/service.h"
 
 #include "base/alloc.h"
-#include "base/hash.h"
 #include "codec/proto.h"
 #include "thanos/storeapi/messages.h"
 
-enum { FRAME_BYTES_MAX = 512 << 20, BATCH_BYTES = 1 << 20 };
+enum { FRAME_BYTES_MAX = 512 << 20 };
 
 /* --- requests --- */
 
@@ -67,117 +66,14 @@ static int code_of(const struct error *e, int other)
 
 /* --- series --- */
 
-static size_t varint_bytes(uint64_t v)
+static struct error *frames_add(struct series_frames *f, struct buf *chunks, const struct store_series *x)
 {
-        return v ? (size_t)(63 - __builtin_clzll(v)) / 7 + 1 : 1;
-}
-
-static size_t field_bytes(size_t n)
-{
-        return 1 + varint_bytes(n) + n;
-}
-
-static size_t uint_bytes(uint64_t v)
-{
-        return v ? 1 + varint_bytes(v) : 0;
-}
-
-/* Sizes are counted first, so that each byte is written once. */
-static size_t chunk_bytes(enum chunk_encoding encoding, Str data, uint64_t hash)
-{
-        return uint_bytes((uint64_t)encoding - 1) + (data.n ? field_bytes(data.n) : 0) + uint_bytes(hash);
-}
-
-static void put_chunk(struct buf *b, uint32_t field, enum chunk_encoding encoding, Str data, uint64_t hash)
-{
-        buf_putc(b, (char)(field << 3 | 2));
-        buf_put_uvarint(b, chunk_bytes(encoding, data, hash));
-        proto_put_uint(b, 1, (uint64_t)encoding - 1);
-        proto_put_bytes(b, 2, data);
-        proto_put_uint(b, 3, hash);
-}
-
-static size_t aggr_chunk_bytes(const struct store_chunk *c, const uint64_t *hashes)
-{
-        size_t n = uint_bytes((uint64_t)c->mint_ms) + uint_bytes((uint64_t)c->maxt_ms);
-        if (c->encoding != CHUNK_NONE)
-                return n + field_bytes(chunk_bytes(c->encoding, c->raw, hashes[0]));
-        for (int i = 0; i < AGGREGATE_N; i++)
-                if (c->aggregates[i].p)
-                        n += field_bytes(chunk_bytes(CHUNK_XOR, c->aggregates[i], hashes[i]));
-        return n;
-}
-
-static void put_aggr_chunk(struct buf *b, const struct store_chunk *c)
-{
-        uint64_t hashes[AGGREGATE_N] = {0};
-        if (c->encoding != CHUNK_NONE)
-                hashes[0] = hash_str(c->raw);
-        for (int i = 0; i < AGGREGATE_N && c->encoding == CHUNK_NONE; i++)
-                if (c->aggregates[i].p)
-                        hashes[i] = hash_str(c->aggregates[i]);
-        buf_putc(b, 2 << 3 | 2);
-        buf_put_uvarint(b, aggr_chunk_bytes(c, hashes));
-        proto_put_uint(b, 1, (uint64_t)c->mint_ms);
-        proto_put_uint(b, 2, (uint64_t)c->maxt_ms);
-        if (c->encoding != CHUNK_NONE)
-                put_chunk(b, 3, c->encoding, c->raw, hashes[0]);
-        for (int i = 0; i < AGGREGATE_N && c->encoding == CHUNK_NONE; i++)
-                if (c->aggregates[i].p)
-                        put_chunk(b, (uint32_t)i + 4, CHUNK_XOR, c->aggregates[i], hashes[i]);
-}
-
-static void put_series(struct buf *b, const struct store_series *x)
-{
-        for (size_t i = 0; i < x->labels.n; i++) {
-                Str name = x->labels.v[i].name, value = x->labels.v[i].value;
-                buf_putc(b, 1 << 3 | 2);
-                buf_put_uvarint(b, (name.n ? field_bytes(name.n) : 0) + (value.n ? field_bytes(value.n) : 0));
-                proto_put_bytes(b, 1, name);
-                proto_put_bytes(b, 2, value);
-        }
+        buf_clear(chunks);
         for (size_t i = 0; i < x->n_chunks; i++)
-                put_aggr_chunk(b, &x->chunks[i]);
-}
-
-struct frames {
-        struct store_sink *sink;
-        struct buf frame, series;
-        int64_t batch; /* series in a frame; below 2: a frame each */
-        int64_t n;     /* in the frame that waits */
-};
-
-static struct error *frames_flush(struct frames *f)
-{
-        if (!f->n)
-                return NULL;
-        struct error *e = NULL;
-        if (buf_is_over(&f->series) || buf_is_over(&f->frame))
-                e = error_new(ERROR_LIMIT, "a series of more than %d bytes", FRAME_BYTES_MAX);
-        if (!e && f->batch > 1) {
-                struct buf whole = BUF_INIT(FRAME_BYTES_MAX);
-                buf_putc(&whole, 4 << 3 | 2);
-                buf_put_uvarint(&whole, f->frame.n);
-                buf_put(&whole, buf_str(&f->frame));
-                e = f->sink->send(f->sink, buf_str(&whole));
-                buf_done(&whole);
-        } else if (!e) {
-                e = f->sink->send(f->sink, buf_str(&f->frame));
-        }
-        buf_clear(&f->frame);
-        f->n = 0;
-        return e;
-}
-
-static struct error *frames_add(struct frames *f, const struct store_series *x)
-{
-        buf_clear(&f->series);
-        put_series(&f->series, x);
-        buf_putc(&f->frame, 1 << 3 | 2); /* series, of the response as of the batch */
-        buf_put_uvarint(&f->frame, f->series.n);
-        buf_put(&f->frame, buf_str(&f->series));
-        f->n++;
-        return f->n >= f->batch || f->frame.n >= BATCH_BYTES ? frames_flush(f) : NULL;
+                series_put_chunk(chunks, &x->chunks[i]);
+        if (buf_is_over(chunks))
+                return error_new(ERROR_LIMIT, "a series of more than %d bytes", FRAME_BYTES_MAX);
+        return series_frames_add(f, x->labels, buf_str(chunks));
 }
 
 struct error *store_service_series(struct bucket_store *s, Str request, const struct bucket_call *c, struct arena *a,
@@ -186,7 +82,9 @@ struct error *store_service_series(struct bucket_store *s, Str request, const st
         struct pb_series_request q = {0};
         MatcherVec matchers = VEC_INIT, block_matchers = VEC_INIT;
         struct store_set *set = NULL;
-        struct frames f = {.sink = sink, .frame = BUF_INIT(FRAME_BYTES_MAX), .series = BUF_INIT(FRAME_BYTES_MAX)};
+        struct series_frames f;
+        struct buf chunks = BUF_INIT(FRAME_BYTES_MAX);
+        series_frames_init(&f, sink, 0);
         struct error *e = pb_decode(&pb_series_request, request, a, &q);
         if (e) {
                 e = fail(error_wrap(e, "grpc: error unmarshalling request"), GRPC_INTERNAL, ret_code);
@@ -221,18 +119,18 @@ struct error *store_service_series(struct bucket_store *s, Str request, const st
                 e = store_set_next(set, &x, &more);
                 if (e || !more)
                         break;
-                e = frames_add(&f, &x);
+                e = frames_add(&f, &chunks, &x);
         }
         if (!e)
-                e = frames_flush(&f);
+                e = series_frames_flush(&f);
         if (e)
                 *ret_code = code_of(e, GRPC_ABORTED);
 out:
         store_set_free(set);
         matcher_vec_done(&matchers);
         matcher_vec_done(&block_matchers);
-        buf_done(&f.frame);
-        buf_done(&f.series);
+        series_frames_done(&f);
+        buf_done(&chunks);
         return e;
 }
 

@@ -20,10 +20,6 @@ void store_service_free(struct store_service *v);                /* NULL is fine
 void store_service_register(struct store_service *v, struct grpc_server *server);
 void store_service_set_ready(struct store_service *v, bool is_ready);
 
-/* Takes each message of the answer; an error ends the call and is returned as it is. */
-struct store_sink {
-        struct error *(*send)(struct store_sink *s, Str message);
-};
 /* *ret_code is set with an error only. */
 struct error *store_service_series(struct bucket_store *s, Str request, const struct bucket_call *c, struct arena *a,
                                    struct store_sink *sink, int *ret_code) MUST_CHECK;

@@ -173,27 +173,6 @@ void block_stream_free(struct block_stream *s)
 
 /* --- labels --- */
 
-static bool shard_has(const struct store_shard *sh, Labels l)
-{
-        if (sh->total < 2)
-                return true;
-        struct buf b = BUF_INIT(16 << 20);
-        for (size_t i = 0; i < l.n; i++) {
-                bool is_named = false;
-                for (size_t k = 0; k < sh->n_labels; k++)
-                        is_named |= str_eq(sh->labels[k], l.v[i].name);
-                if (is_named != sh->by)
-                        continue;
-                buf_put(&b, l.v[i].name);
-                buf_putc(&b, (char)0xff);
-                buf_put(&b, l.v[i].value);
-                buf_putc(&b, (char)0xff);
-        }
-        bool has = hash_bytes(b.p, b.n) % (uint64_t)sh->total == (uint64_t)sh->index;
-        buf_done(&b);
-        return has;
-}
-
 /* inner with the external labels, which win; without replica labels. */
 static struct error *full_labels(const struct block_stream *s, Labels inner, struct arena *a, Labels *ret)
 {
@@ -334,8 +313,13 @@ static struct error *read_one(struct block_stream *s, uint64_t at, struct arena 
         e = full_labels(s, inner, a, &x.labels);
         if (e)
                 return e;
-        if (!shard_has(&s->r->shard, x.labels))
-                return NULL;
+        if (s->r->shard.total > 1) {
+                struct buf hashed = BUF_INIT(16 << 20);
+                bool has = store_shard_has(&s->r->shard, x.labels, &hashed);
+                buf_done(&hashed);
+                if (!has)
+                        return NULL;
+        }
         ++*matched;
         if (s->r->skip_chunks)
                 x.n_chunks = 0;
