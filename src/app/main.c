@@ -25,6 +25,7 @@ static const struct role roles[] = {
         {"prometheus", "the Prometheus server: its flags, configuration file, data directory and API", prometheus_run},
         {"thanos", "the Thanos components: coeus thanos store, …", thanos_run},
         {"promtool", "checks, queries and edits for users of Prometheus: coeus promtool query instant, …", promtool_run},
+        {"doctor", "looks at an install and says what is wrong and what to do about it", doctor_run},
         {"help", "print this", help_run},
         {"version", "print the version", version_run},
 };

@@ -7,5 +7,6 @@ int prometheus_run(int argc, char **argv);
 int up_run(int argc, char **argv);
 int thanos_run(int argc, char **argv);
 int promtool_run(int argc, char **argv);
+int doctor_run(int argc, char **argv);
 
 #endif
