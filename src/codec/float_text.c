@@ -6,60 +6,103 @@
 
 #include "codec/float_shim.h"
 
-/* Digits of a shortest decimal: 0.d1d2…dn * 10^point. */
+enum { DIGITS_MAX = 17 };
+
+/* A shortest decimal: 0.d1d2…d17 * 10^point, of which n digits count and zeros follow. In registers, the first digit lowest: what
+ * is stored in pieces and loaded at once would wait for the stores. */
 struct digits {
-        char d[48]; /* more than there are: copies of a fixed size may read past n */
-        int n;
+        char first;
+        uint64_t a, b; /* eight each */
+        int n;         /* 0: the number is zero */
         int point;
 };
 
-static const char pairs[] =
-        "0001020304050607080910111213141516171819202122232425262728293031323334353637383940414243444546474849"
-        "5051525354555657585960616263646566676869707172737475767778798081828384858687888990919293949596979899";
+static const uint64_t powers[] = {1,
+                                  10,
+                                  100,
+                                  1000,
+                                  10000,
+                                  100000,
+                                  1000000,
+                                  10000000,
+                                  100000000,
+                                  1000000000,
+                                  10000000000,
+                                  100000000000,
+                                  1000000000000,
+                                  10000000000000,
+                                  100000000000000,
+                                  1000000000000000,
+                                  10000000000000000,
+                                  100000000000000000};
 
-static inline void print_8(char *p, uint32_t v)
+/* How many decimal digits v < 10^17 has; 0 has one. */
+static inline int count_digits(uint64_t v)
 {
-        uint32_t a = v / 10000, b = v % 10000;
-        memcpy(p, pairs + 2 * (a / 100), 2);
-        memcpy(p + 2, pairs + 2 * (a % 100), 2);
-        memcpy(p + 4, pairs + 2 * (b / 100), 2);
-        memcpy(p + 6, pairs + 2 * (b % 100), 2);
+        int guess = (64 - __builtin_clzll(v | 1)) * 1233 >> 12; /* log10(2) */
+        return guess + (v >= powers[guess] || v == 0);
 }
 
-/* The decimal digits of v, ending at `end`; returns where they begin. Eight at a time: those do not wait for each other. */
-static char *print_backwards(char *end, uint64_t v)
+/* Text of eight digits, the first in the lowest byte: halves, then pairs, then digits are split side by side. */
+static inline uint64_t text_8(uint32_t v)
 {
-        for (; v >= 100000000; v /= 100000000)
-                print_8(end -= 8, (uint32_t)(v % 100000000));
-        for (; v >= 100; v /= 100)
-                memcpy(end -= 2, pairs + 2 * (v % 100), 2);
-        if (v >= 10)
-                return memcpy(end - 2, pairs + 2 * v, 2);
-        *--end = (char)('0' + v);
-        return end;
+        uint64_t x = v / 10000 | (uint64_t)(v % 10000) << 32;
+        uint64_t high = (x * 5243 >> 19) & 0x0000007f0000007f;
+        x = high | (x - high * 100) << 16;
+        high = (x * 103 >> 10) & 0x000f000f000f000f;
+        x = high | (x - high * 10) << 8;
+        return x + 0x3030303030303030;
 }
 
-static struct digits digits_of(double v)
+static inline void put_8(char *p, uint64_t text)
 {
-        struct digits g = {.n = 0, .point = 0};
+        if (__BYTE_ORDER__ == __ORDER_BIG_ENDIAN__)
+                text = __builtin_bswap64(text);
+        memcpy(p, &text, 8);
+}
+
+static inline struct digits digits_of(double v)
+{
+        struct digits g = {.first = '0', .a = 0x3030303030303030, .b = 0x3030303030303030};
         if (v == 0)
                 return g;
         uint64_t all;
         int exponent;
         float_shim_shortest(v, &all, &exponent);
-        char text[48], *end = text + 24, *from = print_backwards(end, all);
-        g.n = (int)(end - from);
-        memcpy(g.d, from, 24); /* at most 20 count */
+        g.n = count_digits(all);
         g.point = g.n + exponent;
+        all *= powers[DIGITS_MAX - g.n];
+        g.first = (char)('0' + all / powers[16]);
+        all %= powers[16];
+        g.a = text_8((uint32_t)(all / powers[8]));
+        g.b = text_8((uint32_t)(all % powers[8]));
         return g;
+}
+
+/* All 17. */
+static inline void put_digits(char *p, const struct digits *g)
+{
+        p[0] = g->first;
+        put_8(p + 1, g->a);
+        put_8(p + 9, g->b);
+}
+
+/* Eight digits with a point before number `at` (0 … 7): nine bytes. */
+static inline void put_8_with_point(char *p, uint64_t text, int at)
+{
+        uint64_t low = (UINT64_C(1) << 8 * at) - 1;
+        put_8(p, (text & low) | (uint64_t)'.' << 8 * at | (text & ~low) << 8);
+        p[8] = (char)(text >> 56);
 }
 
 static char *print_e(char *p, const struct digits *g)
 {
-        *p++ = g->n ? g->d[0] : '0';
+        char text[DIGITS_MAX];
+        put_digits(text, g);
+        *p++ = text[0];
         if (g->n > 1) {
                 *p++ = '.';
-                memcpy(p, g->d + 1, (size_t)g->n - 1);
+                memcpy(p, text + 1, (size_t)g->n - 1);
                 p += g->n - 1;
         }
         int exp = g->n ? g->point - 1 : 0;
@@ -73,55 +116,61 @@ static char *print_e(char *p, const struct digits *g)
         return p;
 }
 
-static char *print_f(char *p, const struct digits *g)
+/* Digits are put down by the eight, whatever counts: what is too much is overwritten or behind the end. */
+static inline char *print_f(char *p, const struct digits *g)
 {
-        if (LIKELY(g->point > 0 && g->point < g->n)) { /* all of it is overwritten or behind the end */
-                memcpy(p, g->d, 24);
-                p[g->point] = '.';
-                memcpy(p + g->point + 1, g->d + g->point, 20);
+        if (g->n == 0) {
+                *p = '0';
+                return p + 1;
+        }
+        if (g->point <= 0) {
+                memcpy(p, "0.000000", 8);
+                if (g->point < -6)
+                        memset(p + 8, '0', (size_t)(-g->point - 6));
+                put_digits(p + 2 - g->point, g);
+                return p + 2 - g->point + g->n;
+        }
+        if (LIKELY(g->point < g->n)) {
+                p[0] = g->first;
+                if (g->point <= 8) {
+                        put_8_with_point(p + 1, g->a, g->point - 1);
+                        put_8(p + 10, g->b);
+                } else {
+                        put_8(p + 1, g->a);
+                        put_8_with_point(p + 9, g->b, g->point - 9);
+                }
                 return p + g->n + 1;
         }
-        int whole = g->point < g->n ? g->point : g->n; /* digits in front of the point */
-        if (whole <= 0) {
-                *p++ = '0';
-                whole = 0;
-        }
-        memcpy(p, g->d, (size_t)whole);
-        p += whole;
-        if (g->point > g->n) {
-                memset(p, '0', (size_t)(g->point - g->n));
-                return p + (g->point - g->n);
-        }
-        if (g->n == whole)
-                return p;
-        *p++ = '.';
-        if (g->point < 0) {
-                memset(p, '0', (size_t)-g->point);
-                p += -g->point;
-        }
-        memcpy(p, g->d + whole, (size_t)(g->n - whole));
-        return p + (g->n - whole);
+        put_digits(p, g);
+        if (g->point > DIGITS_MAX)
+                memset(p + DIGITS_MAX, '0', (size_t)(g->point - DIGITS_MAX));
+        return p + g->point;
 }
 
 size_t float_print(double v, char fmt, char ret[FLOAT_TEXT_MAX_BYTES])
 {
-        if (isnan(v)) {
-                memcpy(ret, "NaN", 3);
-                return 3;
-        }
-        if (isinf(v)) {
-                memcpy(ret, v > 0 ? "+Inf" : "-Inf", 4);
-                return 4;
-        }
         char *p = ret;
-        if (signbit(v))
-                *p++ = '-';
         double abs = fabs(v);
-        if (fmt == 'f' && abs < 1e15 && abs == (double)(uint64_t)abs) {
-                char text[48], *end = text + 24, *from = print_backwards(end, (uint64_t)abs);
-                memcpy(p, from, 16);
-                return (size_t)(p - ret) + (size_t)(end - from);
+        if (fmt == 'f' && abs < 1e15 && abs == (double)(int64_t)abs) {
+                uint64_t whole = (uint64_t)abs;
+                int n = count_digits(whole);
+                *p = '-';
+                p += signbit(v) != 0;
+                if (whole < powers[8]) {
+                        put_8(p, text_8((uint32_t)(whole * powers[8 - n])));
+                } else {
+                        whole *= powers[16 - n];
+                        put_8(p, text_8((uint32_t)(whole / powers[8])));
+                        put_8(p + 8, text_8((uint32_t)(whole % powers[8])));
+                }
+                return (size_t)(p - ret) + (size_t)n;
         }
+        if (UNLIKELY(!isfinite(v))) {
+                memcpy(ret, isnan(v) ? "NaN" : v > 0 ? "+Inf" : "-Inf", 4);
+                return isnan(v) ? 3 : 4;
+        }
+        *p = '-';
+        p += signbit(v) != 0;
         struct digits g = digits_of(v);
         bool e = fmt == 'e' || (fmt == 'g' && g.n && (g.point - 1 < -4 || g.point - 1 >= 6));
         p = e ? print_e(p, &g) : print_f(p, &g);

@@ -105,6 +105,11 @@ const struct promql_parse_opts *engine_parse_opts(const struct engine *en)
         return &en->o.parse;
 }
 
+struct pool *engine_pool(const struct engine *en)
+{
+        return en->o.pool;
+}
+
 static double seconds_since(int64_t from_ns)
 {
         return (double)(time_mono_ns() - from_ns) / 1e9;

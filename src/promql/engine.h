@@ -38,6 +38,7 @@ void engine_free(struct engine *en);                            /* no query may 
 void engine_set_subquery_step(struct engine *en, int64_t step_ms);
 struct error *engine_set_query_log(struct engine *en, const char *path) MUST_CHECK;    /* NULL or "": off; reopened */
 const struct promql_parse_opts *engine_parse_opts(const struct engine *en);
+struct pool *engine_pool(const struct engine *en);              /* of its options: for work around a query; NULL: none */
 
 struct query_opts {
         Str text;

@@ -137,6 +137,16 @@ static void send_piece(struct api *a)
         buf_clear(&a->out);
 }
 
+void api_send(struct api *a, const struct buf *piece)
+{
+        if (a->out.n || !a->begun)
+                send_piece(a);
+        if (!a->write_error && buf_is_over(piece))
+                a->write_error = error_new(ERROR_LIMIT, "one element of the answer is larger than %d bytes", ANSWER_PIECE_MAX_BYTES);
+        if (!a->write_error)
+                a->write_error = http_write(a->r, buf_str(piece));
+}
+
 void api_flush(struct api *a)
 {
         if (a->out.n >= FLUSH_BYTES)

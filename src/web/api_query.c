@@ -3,54 +3,7 @@
 #include "codec/float_text.h"
 #include "codec/json.h"
 #include "codec/quote.h"
-#include "model/histogram.h"
 #include "web/serve.h"
-
-static void put_histogram_point(struct buf *b, TimeMs t, const struct histogram *h)
-{
-        buf_putc(b, '[');
-        json_put_ms(b, t);
-        buf_putc(b, ',');
-        buf_put_histogram_json(b, h);
-        buf_putc(b, ']');
-}
-
-static void put_result_series(struct api *a, const struct query_result *res)
-{
-        struct buf *b = &a->out;
-        bool matrix = res->type == VALUE_MATRIX;
-        buf_putc(b, '[');
-        for (size_t i = 0; i < res->n_series; i++) {
-                const struct result_series *s = &res->series[i];
-                buf_puts(b, i ? ",{\"metric\":" : "{\"metric\":");
-                json_put_labels(b, s->labels);
-                if (matrix) {
-                        if (s->n || !s->n_h)
-                                buf_puts(b, ",\"values\":[");
-                        for (size_t k = 0; k < s->n; k++) {
-                                if (k)
-                                        buf_putc(b, ',');
-                                json_put_point(b, s->t[k], s->v[k]);
-                        }
-                        buf_puts(b, s->n || !s->n_h ? "]" : "");
-                        for (size_t k = 0; k < s->n_h; k++) {
-                                buf_puts(b, k ? "," : ",\"histograms\":[");
-                                put_histogram_point(b, s->h_t[k], s->h[k]);
-                        }
-                        buf_puts(b, s->n_h ? "]}" : "}");
-                } else if (s->n == 0) {
-                        buf_puts(b, ",\"histogram\":");
-                        put_histogram_point(b, s->h_t[0], s->h[0]);
-                        buf_putc(b, '}');
-                } else {
-                        buf_puts(b, ",\"value\":");
-                        json_put_point(b, s->t[0], s->v[0]);
-                        buf_putc(b, '}');
-                }
-                api_flush(a);
-        }
-        buf_putc(b, ']');
-}
 
 /* Scalars and strings: the time as a Go float of seconds, the value always in 'f' form. */
 static void put_scalar_point(struct buf *b, TimeMs t)
@@ -134,7 +87,7 @@ static void answer(struct api *a, const struct query_opts *q, struct query_resul
                 json_put_api_str(b, res->string);
                 buf_putc(b, ']');
         } else {
-                put_result_series(a, res);
+                api_put_series(a, res, q->start_ms, q->step_ms);
         }
         if (stats.n)
                 put_stats(b, res, q->start_ms, q->step_ms ? q->step_ms : 1);

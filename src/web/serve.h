@@ -49,6 +49,7 @@ enum api_error api_kind_of(const struct error *e);
 /* {"status":"success","data": — then append the data to a->out, calling api_flush now and then — and api_end(). */
 void api_begin(struct api *a);
 void api_flush(struct api *a);                  /* cheap; sends when much has gathered */
+void api_send(struct api *a, const struct buf *piece);  /* follows what was put into a->out so far */
 void api_end(struct api *a, const Str *warnings, size_t n_warnings, const Str *infos, size_t n_infos);
 void api_no_content(struct api *a);             /* 204 */
 
@@ -64,6 +65,9 @@ bool api_limit(struct api *a, size_t *ret);     /* 0: none */
 typedef VEC(MatcherVec) MatcherSets;
 struct error *matcher_sets_parse(const struct http_form *f, bool selective, struct arena *a, MatcherSets *ret) MUST_CHECK;
 void matcher_sets_done(MatcherSets *m);
+
+/* The series of a vector or matrix as a JSON list. start, step: of a range query, else 0 for the step. (api_result.c) */
+void api_put_series(struct api *a, const struct query_result *res, TimeMs start_ms, int64_t step_ms);
 
 void json_put_f64(struct buf *b, double v);
 void json_put_member(struct buf *b, const char *key, Str value);         /* "key":"value" */
