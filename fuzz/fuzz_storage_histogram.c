@@ -40,7 +40,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         TimeMs *t = arena_array(&a, TimeMs, most + 1), *start = arena_array(&a, TimeMs, most + 1);
         struct histogram_sample *s = arena_array(&a, struct histogram_sample, most + 1);
         const struct histogram **h = arena_array(&a, const struct histogram *, most + 1);
-        struct error *e = histogram_decode(&c, TIME_MS_MIN, TIME_MS_MAX, &a, t, h, &n);
+        struct error *e = histogram_decode(&c, TIME_MS_MIN, TIME_MS_MAX, &a, t, NULL, h, &n);
         if (n)
                 work_on(&a, h, n);
         error_free(e);

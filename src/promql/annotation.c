@@ -14,6 +14,7 @@ struct annotation {
         Str text; /* without position */
         struct pos_range pos;
         bool has_pos, is_forced;
+        size_t times; /* 0: not told */
         struct forced_monotonicity forced;
 };
 
@@ -51,6 +52,15 @@ void annotations_add(struct annotations *a, enum annotation_kind kind, struct po
         n->pos = pos;
         n->has_pos = true;
         buf_done(&b);
+}
+
+void annotations_add_counted(struct annotations *a, enum annotation_kind kind, struct pos_range pos, size_t times, Str text)
+{
+        bool is_new;
+        struct annotation *n = put(a, kind, text, &is_new);
+        n->pos = pos;
+        n->has_pos = true;
+        n->times += times;
 }
 
 void annotations_add_plain(struct annotations *a, Str text)
@@ -132,6 +142,8 @@ static Str text_of(const struct annotations *a, const struct annotation *n, Str 
                 buf_puts(&b, " to ");
                 buf_put_rfc3339(&b, f->max_t / 1000 * 1000);
         }
+        if (n->times > 1)
+                buf_printf(&b, " (%zu occurrences)", n->times);
         if (n->has_pos) {
                 buf_puts(&b, " (");
                 put_position(&b, n->pos, query);

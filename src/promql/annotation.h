@@ -20,6 +20,8 @@ struct annotations {
 void annotations_init(struct annotations *a, struct arena *arena);
 void annotations_done(struct annotations *a);
 void annotations_add(struct annotations *a, enum annotation_kind kind, struct pos_range pos, const char *fmt, ...) PRINTF_LIKE(4, 5);
+/* Texts that tell how often it happened, if more than once. */
+void annotations_add_counted(struct annotations *a, enum annotation_kind kind, struct pos_range pos, size_t times, Str text);
 /* Of the storage: no position is printed. */
 void annotations_add_plain(struct annotations *a, Str text);
 /* histogram_quantile had to force a classic histogram to be monotonic: details of all of one text are merged. */

@@ -320,9 +320,9 @@ struct node *elementwise_child(struct node *n)
                 return NULL;
         enum function_id f = n->x->call.func->id;
         if (math_func(f) || is_date_func(f) || is_histogram_only(f) || f == FUNC_CLAMP || f == FUNC_CLAMP_MIN ||
-            f == FUNC_CLAMP_MAX || f == FUNC_ROUND || f == FUNC_START_TIMESTAMP)
+            f == FUNC_CLAMP_MAX || f == FUNC_ROUND)
                 return n->args[0];
-        if (f == FUNC_TIMESTAMP)
+        if (f == FUNC_TIMESTAMP || f == FUNC_START_TIMESTAMP)
                 return n->args[0]->type == EXPR_SELECTOR && !n->args[0]->once ? NULL : n->args[0];
         return NULL;
 }

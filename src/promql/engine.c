@@ -334,6 +334,7 @@ static void exec_init(struct exec *q, struct engine *en, struct storage *st, con
                 .subquery_step_ms = atomic_load(&en->subquery_step_ms),
                 .delayed_name_removal = en->o.delayed_name_removal,
                 .type_and_unit_labels = en->o.type_and_unit_labels,
+                .use_start_times = en->o.use_start_times,
                 .start = o->start_ms,
                 .end = instant ? o->start_ms : o->end_ms,
                 .step_ms = instant ? 0 : o->step_ms,

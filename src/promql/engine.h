@@ -30,6 +30,7 @@ struct engine_opts {
         int64_t subquery_step_ms;               /* default step of subqueries: the global evaluation interval; see engine_set_subquery_step */
         bool per_step_stats, delayed_name_removal;
         bool type_and_unit_labels;              /* rate() judges counters by __type__ */
+        bool use_start_times;                   /* rate(), irate(), increase(), resets() look at them, start_timestamp() gives them */
         const char *active_log_dir;             /* keeps queries.active there; NULL: none */
         struct metric_registry *metrics;        /* prometheus_engine_*; NULL: none */
 };

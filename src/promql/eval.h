@@ -107,7 +107,7 @@ struct exec {
         const bool *cancel;
         size_t max_samples, max_bytes;
         int64_t lookback_ms, subquery_step_ms;
-        bool delayed_name_removal, type_and_unit_labels;
+        bool delayed_name_removal, type_and_unit_labels, use_start_times;
         TimeMs start, end;              /* of the query, for start(), end() */
         int64_t step_ms;                /* 0: instant */
         struct annotations notes;
@@ -236,6 +236,7 @@ struct row_info {                       /* for the accounting */
         uint32_t notes;                 /* enum histogram_note, of the leaf */
         uint32_t op_notes;              /* two bits for each operation on top: it met floats, histograms that it does not take */
         bool has_floats;                /* among what came out */
+        size_t overlaps;                /* windows in which a sample's start time is before the sample before */
 };
 bool is_range_func(enum function_id f);
 /* s: without markers, strictly ascending. */
@@ -244,12 +245,14 @@ void range_row(const struct range_call *c, struct worker *w, const struct sample
 struct window {                         /* n > 0 samples */
         const TimeMs *t;
         const double *v;
+        const TimeMs *start;            /* start times; NULL: not looked at */
         size_t n;
         TimeMs from, to;                /* (from, to] */
         TimeMs eval_t;
         size_t step;
 };
 double range_window(const struct range_call *c, struct worker *wk, const struct window *w);
+double range_extrapolate(const struct window *w, double result, bool is_counter, double per_s);
 double seconds_of(int64_t ms);          /* Go's Duration.Seconds */
 size_t first_after(const TimeMs *t, size_t n, TimeMs x);        /* first i with t[i] > x, or n */
 
@@ -289,6 +292,8 @@ enum histogram_note {
         NOTE_MIXED_CLASSIC = 1 << 15,
 };
 void note_histograms(struct exec *q, uint32_t notes, Str metric_name, struct pos_range pos);
+/* windows: in how many the start time of a sample overlapped the one before */
+void note_overlaps(struct exec *q, size_t windows, Str metric_name, struct pos_range pos);
 void note_ignored(struct exec *q, const char *aggregation, struct pos_range pos);
 void note_binop_types(struct exec *q, enum binary_op op, bool left_histogram, bool right_histogram, struct pos_range pos);
 

@@ -63,6 +63,15 @@ void note_histograms(struct exec *q, uint32_t notes, Str metric_name, struct pos
         }
 }
 
+void note_overlaps(struct exec *q, size_t windows, Str metric_name, struct pos_range pos)
+{
+        struct buf b = BUF_INIT(1 << 20);
+        buf_puts(&b, "PromQL warning: sample has start time that overlaps with previous sample timestamp for metric ");
+        buf_put_go_quoted(&b, metric_name);
+        annotations_add_counted(&q->notes, ANNOTATION_WARNING, pos, windows, buf_str(&b));
+        buf_done(&b);
+}
+
 void note_ignored(struct exec *q, const char *aggregation, struct pos_range pos)
 {
         annotations_add(&q->notes, ANNOTATION_INFO, pos, "PromQL info: ignored histogram in %s aggregation",

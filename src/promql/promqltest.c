@@ -7,17 +7,11 @@
 
 enum { ARENA_BYTES = 256 << 20, MINUTE_MS = 60000 };
 
-/* Series that are loaded as something that is not there yet: evals that touch them are skipped. */
-struct missing_series {
-        Labels labels;
-        enum promqltest_skip why;
-};
 struct promqltest {
         struct test_lines lines;
         struct storage *storage;
         struct engine *engine;
         struct arena arena; /* of the file */
-        VEC(struct missing_series) missing;
         bool is_unsupported; /* the engine said so in this eval */
         struct promqltest_report *report;
 };
@@ -40,28 +34,33 @@ static void clear(struct promqltest *t)
 {
         memory_storage_free(t->storage);
         t->storage = memory_storage_new();
-        t->missing.n = 0;
 }
 
-static struct error *read_load_line(struct promqltest *t, Str line, LineVec *ret)
+typedef VEC(struct start_times) StartVec;
+
+/* One start_times for each line; a line of start times is of the next one. */
+static struct error *read_load_line(struct promqltest *t, Str line, struct start_times *pending, LineVec *ret, StartVec *ret_starts)
 {
         Labels ls = {NULL, 0};
         bool is_start_times = false;
         struct error *e = test_metric_of(line, &t->arena, &ls, &is_start_times);
         if (e)
                 return e;
-        if (is_start_times) {
-                vec_push(&t->missing, (struct missing_series){ls, SKIP_START_TIMES});
-                return NULL;
-        }
+        if (is_start_times)
+                return test_start_times_read(line, &t->arena, pending);
         struct promql_series_line s = {0};
         e = promql_parse_series_line(line, &t->arena, &s);
-        if (!e)
-                vec_push(ret, s);
-        return e;
+        if (!e && pending->offsets_ms && (!labels_eq(pending->labels, s.labels) || pending->n != s.n))
+                e = error_new(ERROR_INVALID, "start times of another series, or %zu of them for %zu values", pending->n, s.n);
+        if (e)
+                return e;
+        vec_push(ret, s);
+        vec_push(ret_starts, *pending);
+        *pending = (struct start_times){0};
+        return NULL;
 }
 
-static struct error *append(struct promqltest *t, const struct promql_series_line *s, int64_t gap_ms)
+static struct error *append(struct promqltest *t, const struct promql_series_line *s, const struct start_times *starts, int64_t gap_ms)
 {
         struct appender *a;
         SeriesRef ref = 0;
@@ -71,6 +70,8 @@ static struct error *append(struct promqltest *t, const struct promql_series_lin
         for (size_t i = 0; !e && i < s->n; i++) {
                 const struct promql_series_value *v = &s->values[i];
                 TimeMs at = (TimeMs)i * gap_ms;
+                bool has_start = starts && starts->offsets_ms && starts->offsets_ms[i] != START_OMITTED;
+                appender_set_start(a, has_start ? at + starts->offsets_ms[i] : 0);
                 if (v->h)
                         e = appender_append_histogram(a, ref, s->labels, at, (struct histogram_sample){.f = v->h},
                                                       &ref);
@@ -91,10 +92,12 @@ static struct error *load(struct promqltest *t, Str head)
         int64_t gap_ms;
         struct error *e = duration_parse(str_trim(gap), &gap_ms);
         LineVec lines = VEC_INIT;
+        StartVec starts = VEC_INIT;
+        struct start_times pending = {0};
         while (!e && test_lines_next(&t->lines, &line)) {
                 if (line.n == 0)
                         break;
-                e = read_load_line(t, line, &lines);
+                e = read_load_line(t, line, &pending, &lines, &starts);
         }
         VEC(const struct promql_series_line *) loaded = VEC_INIT;
         for (size_t i = 0; !e && i < lines.n; i++) {
@@ -103,17 +106,18 @@ static struct error *load(struct promqltest *t, Str head)
                         is_last = is_last && !labels_eq(lines.p[i].labels, lines.p[j].labels);
                 if (!is_last)
                         continue;
-                e = append(t, &lines.p[i], gap_ms);
+                e = append(t, &lines.p[i], &starts.p[i], gap_ms);
                 vec_push(&loaded, &lines.p[i]);
         }
         LineVec converted = VEC_INIT;
         if (!e && str_eq(word, STR("load_with_nhcb")))
                 e = test_convert_classic(loaded.p, loaded.n, &t->arena, &converted);
         for (size_t i = 0; !e && i < converted.n; i++)
-                e = append(t, &converted.p[i], gap_ms);
+                e = append(t, &converted.p[i], NULL, gap_ms);
         vec_done(&converted);
         vec_done(&loaded);
         vec_done(&lines);
+        vec_done(&starts);
         return e;
 }
 
@@ -483,9 +487,6 @@ static void walk(struct walk *w, const struct expr *x, bool is_pinned)
         struct expr *m = (struct expr *)x;
         switch (x->type) {
         case EXPR_SELECTOR:
-                for (size_t i = 0; i < w->t->missing.n; i++)
-                        if (matchers_match(x->selector.matchers, x->selector.n_matchers, w->t->missing.p[i].labels))
-                                w->skip = w->t->missing.p[i].why;
                 pin(&m->selector.time, w, is_pinned);
                 break;
         case EXPR_MATRIX:
@@ -497,8 +498,6 @@ static void walk(struct walk *w, const struct expr *x, bool is_pinned)
                 break;
         case EXPR_CALL:
                 w->is_unsafe = w->is_unsafe || is_unsafe_function(x->call.func->id);
-                if (x->call.func->id == FUNC_START_TIMESTAMP)
-                        w->skip = SKIP_START_TIMES;
                 for (size_t i = 0; i < x->call.n_args; i++)
                         walk(w, x->call.args[i], is_pinned);
                 break;
@@ -607,6 +606,7 @@ void promqltest_run(Str text, struct promqltest_report *r)
                 .lookback_ms = 5 * MINUTE_MS,
                 .subquery_step_ms = MINUTE_MS,
                 .delayed_name_removal = true,
+                .use_start_times = true,
         });
         Str line;
         while (test_lines_next(&t.lines, &line)) {
@@ -622,7 +622,6 @@ void promqltest_run(Str text, struct promqltest_report *r)
         }
         engine_free(t.engine);
         memory_storage_free(t.storage);
-        vec_done(&t.missing);
         arena_done(&t.arena);
 }
 

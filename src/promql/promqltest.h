@@ -7,8 +7,8 @@
  *   promqltest_report_done(&r);
  *
  * Each instant eval runs in all the forms of upstream's runner: as written, with every selector pinned by @ at other
- * times, and each of these as a range query. Evals that need what is not there (start timestamps,
- * what the engine calls unsupported) are skipped and counted by reason; the rest of their file runs. Language:
+ * times, and each of these as a range query. Evals that need what the engine calls unsupported are skipped and
+ * counted; the rest of their file runs. Language:
  * tests/conformance/promql/README.md. Upstream: promql/promqltest/test.go */
 #ifndef PROMQL_PROMQLTEST_H
 #define PROMQL_PROMQLTEST_H
@@ -19,7 +19,7 @@
 #include "model/matcher.h"
 #include "promql/parse.h"
 
-enum promqltest_skip { SKIP_NONE, SKIP_START_TIMES, SKIP_UNSUPPORTED, SKIP_N };
+enum promqltest_skip { SKIP_NONE, SKIP_UNSUPPORTED, SKIP_N };
 struct promqltest_report {
         size_t n_evals; /* run */
         size_t n_skipped[SKIP_N];
@@ -69,6 +69,14 @@ void test_eval_done(struct test_eval *ev);
 bool expectation_matches(const struct expectation *x, Str text);
 /* The metric in front of values, which may not be parsed themselves. */
 struct error *test_metric_of(Str line, struct arena *a, Labels *ret, bool *ret_is_start_times) MUST_CHECK;
+/* Start times of a series: one a position, relative to the sample there; START_OMITTED: none. */
+#define START_OMITTED INT64_MIN
+struct start_times {
+        Labels labels;
+        int64_t *offsets_ms; /* arena */
+        size_t n;
+};
+struct error *test_start_times_read(Str line, struct arena *a, struct start_times *ret) MUST_CHECK;
 /* Native histograms with custom buckets out of the classic ones of the lines: load_with_nhcb. */
 typedef VEC(struct promql_series_line) LineVec;
 struct error *test_convert_classic(const struct promql_series_line *const *lines, size_t n, struct arena *a,

@@ -212,7 +212,7 @@ bool expectation_matches(const struct expectation *x, Str text)
         return !x->message.p || str_eq(x->message, text);
 }
 
-struct error *test_metric_of(Str line, struct arena *a, Labels *ret, bool *ret_is_start_times)
+static size_t metric_end(Str line)
 {
         size_t i = 0;
         char quote = 0;
@@ -232,7 +232,70 @@ struct error *test_metric_of(Str line, struct arena *a, Labels *ret, bool *ret_i
                         break;
                 }
         }
-        Str metric = str_sub(line, 0, MIN(i, line.n));
+        return MIN(i, line.n);
+}
+
+struct error *test_metric_of(Str line, struct arena *a, Labels *ret, bool *ret_is_start_times)
+{
+        Str metric = str_sub(line, 0, metric_end(line));
         *ret_is_start_times = str_has_suffix(metric, STR("@st"));
         return promql_parse_metric(str_trim_suffix(metric, STR("@st")), a, ret);
+}
+
+/* A duration, maybe with a sign, as far as a sign or an x; taken off the front. */
+static struct error *signed_duration(Str *rest, int64_t *ret)
+{
+        bool negative = rest->n > 0 && rest->p[0] == '-';
+        if (rest->n > 0 && (rest->p[0] == '-' || rest->p[0] == '+'))
+                *rest = str_skip(*rest, 1);
+        size_t n = 0;
+        while (n < rest->n && !memchr("+-x", rest->p[n], 3))
+                n++;
+        struct error *e = duration_parse(str_sub(*rest, 0, n), ret);
+        if (negative && !e)
+                *ret = -*ret;
+        *rest = str_skip(*rest, n);
+        return e;
+}
+
+/* "_x3", "-30s", "0x2", "-1m-1mx2" */
+static struct error *start_item(Str item, int64_t *ret_first, int64_t *ret_step, uint64_t *ret_n)
+{
+        bool omitted = item.p[0] == '_';
+        Str rest = omitted ? str_skip(item, 1) : item;
+        struct error *e = NULL;
+        *ret_first = omitted ? START_OMITTED : 0;
+        *ret_step = 0;
+        *ret_n = 1;
+        if (!omitted)
+                e = signed_duration(&rest, ret_first);
+        if (!e && !omitted && rest.n > 0 && rest.p[0] != 'x')
+                e = signed_duration(&rest, ret_step);
+        if (e || rest.n == 0)
+                return e;
+        if (rest.p[0] != 'x' || !str_to_u64(str_skip(rest, 1), ret_n) || *ret_n > 100000)
+                return error_new(ERROR_INVALID, "\"" STR_FMT "\" is no start time", STR_ARG(item));
+        *ret_n += !omitted;
+        return NULL;
+}
+
+struct error *test_start_times_read(Str line, struct arena *a, struct start_times *ret)
+{
+        bool is_start_times;
+        struct error *e = test_metric_of(line, a, &ret->labels, &is_start_times);
+        Str rest = str_skip(line, metric_end(line)), item;
+        VEC(int64_t) all = VEC_INIT;
+        while (!e && next_word(&rest, &item)) {
+                int64_t first, step;
+                uint64_t n;
+                e = start_item(item, &first, &step, &n);
+                for (uint64_t i = 0; !e && i < n; i++)
+                        vec_push(&all, first == START_OMITTED ? first : first + (int64_t)i * step);
+        }
+        ret->n = all.n;
+        ret->offsets_ms = arena_array(a, int64_t, all.n + 1);
+        if (all.n)
+                memcpy(ret->offsets_ms, all.p, all.n * sizeof *all.p);
+        vec_done(&all);
+        return e;
 }

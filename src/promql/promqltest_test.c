@@ -15,14 +15,13 @@ static size_t run_file(const char *path)
         promqltest_run((Str){text, n}, &r);
         free(text);
         const char *name = strrchr(path, '/') + 1;
-        static const char *const reasons[SKIP_N] = {
-                [SKIP_START_TIMES] = "start timestamps", [SKIP_UNSUPPORTED] = "functions that are not there yet"};
+        static const char *const reasons[SKIP_N] = {[SKIP_UNSUPPORTED] = "functions that are not there yet"};
         size_t skipped = 0;
         for (int i = SKIP_NONE; i < SKIP_N; i++)
                 skipped += r.n_skipped[i];
         if (skipped > 0) {
                 struct buf b = BUF_INIT(256);
-                for (int i = SKIP_START_TIMES; i < SKIP_N; i++)
+                for (int i = SKIP_UNSUPPORTED; i < SKIP_N; i++)
                         if (r.n_skipped[i] > 0)
                                 buf_printf(&b, "%s%zu need %s", b.n ? ", " : "", r.n_skipped[i], reasons[i]);
                 print_message("SKIP %s: %zu of %zu evals: %s\n", name, skipped, r.n_evals + skipped, buf_cstr(&b));

@@ -53,7 +53,7 @@ static double add_resets(double result, const double *v, size_t n)
         return result;
 }
 
-static double extrapolate(const struct window *w, double result, bool is_counter, double per_s)
+double range_extrapolate(const struct window *w, double result, bool is_counter, double per_s)
 {
         TimeMs first = w->t[0], last = w->t[w->n - 1];
         double to_start = (double)(first - w->from) / 1000;
@@ -308,7 +308,7 @@ static double call_one(const struct range_call *c, struct worker *wk, const stru
                 double r = w->v[w->n - 1] - w->v[0];
                 if (is_counter)
                         r = add_resets(r, w->v, w->n);
-                return extrapolate(w, r, is_counter, is_rate ? seconds_of(c->range_ms) : 1.0);
+                return range_extrapolate(w, r, is_counter, is_rate ? seconds_of(c->range_ms) : 1.0);
         }
         case FUNC_IRATE:
                 return instant_value(w, true);

@@ -5,7 +5,7 @@
  * others in promql/functions.go */
 #include <math.h>
 
-#include "promql/eval.h"
+#include "promql/start_time.h"
 
 struct mixed_window {
         TimeMs from, to;
@@ -14,6 +14,7 @@ struct mixed_window {
         struct window floats;
         const TimeMs *t; /* of histograms */
         const Histogram *h;
+        const TimeMs *start; /* NULL: not looked at */
         size_t n;
 };
 struct outcome {
@@ -42,17 +43,25 @@ static struct error *combine(struct arena *a, struct histogram *to, Histogram ot
         return e;
 }
 
+/* Of histogram i of the window against the one before. */
+static bool is_reset(const struct mixed_window *w, size_t i, Histogram prev)
+{
+        return (w->start && start_is_reset(w->start[i - 1], w->t[i - 1], w->start[i], w->t[i])) || histogram_is_reset(w->h[i], prev);
+}
+
 /* last - first, and what was lost by resets: *ret NULL: they do not go together. n > 1. */
-static struct error *increase(struct arena *a, const Histogram *h, size_t n, bool is_counter, uint32_t *notes,
+static struct error *increase(struct arena *a, const struct mixed_window *w, bool is_counter, uint32_t *notes,
                               struct histogram **ret)
 {
+        const Histogram *h = w->h;
+        size_t n = w->n;
         Histogram prev = h[0], last = h[n - 1];
         struct histogram nothing = {0};
         *ret = NULL;
         bool custom = histogram_is_custom(prev);
         if (is_counter && (prev->reset == COUNTER_RESET_GAUGE || last->reset == COUNTER_RESET_GAUGE))
                 *notes |= NOTE_NOT_COUNTER;
-        if (is_counter && histogram_is_reset(h[1], prev)) { /* the first one's layout does not matter */
+        if (is_counter && is_reset(w, 1, prev)) { /* the first one's layout does not matter */
                 nothing.schema = h[1]->schema;
                 nothing.bounds = h[1]->bounds;
                 nothing.n_bounds = h[1]->n_bounds;
@@ -81,7 +90,7 @@ static struct error *increase(struct arena *a, const Histogram *h, size_t n, boo
         if (!e)
                 e = combine(a, r, prev, true, notes, &ok);
         for (size_t i = 1; i < n && is_counter && ok && !e; i++) {
-                if (histogram_is_reset(h[i], prev))
+                if (is_reset(w, i, prev))
                         e = combine(a, r, prev, false, notes, &ok);
                 prev = h[i];
         }
@@ -217,9 +226,31 @@ static struct error *extended(const struct range_call *c, struct arena *a, const
         return histogram_compact(a, r, 0);
 }
 
-static struct error *rate(const struct range_call *c, struct arena *a, const struct mixed_window *w, uint32_t *notes,
+/* The first of them began inside the window: at zero. r: the increase from it on, NULL if it is the only one. */
+static struct error *rate_from_start(struct arena *a, const struct mixed_window *w, struct histogram *r, double per_s, uint32_t *notes,
+                                     struct outcome *out)
+{
+        bool ok = true;
+        struct error *e = r ? combine(a, r, w->h[0], false, notes, &ok) : dup(a, w->h[0], &r);
+        if (e || !ok)
+                return e;
+        histogram_mul(r, start_factor(&(struct window){.t = w->t, .start = w->start, .n = w->n, .to = w->to}, per_s));
+        out->h = r;
+        return NULL;
+}
+
+static bool any_overlap(const struct mixed_window *w)
+{
+        bool any = false;
+        for (size_t i = 1; w->start && i < w->n; i++)
+                any |= start_overlaps(w->start[i - 1], w->t[i - 1], w->start[i]);
+        return any;
+}
+
+static struct error *rate(const struct range_call *c, struct arena *a, const struct mixed_window *w, struct row_info *info,
                           struct outcome *out)
 {
+        uint32_t *notes = &info->notes;
         bool is_counter = c->func != FUNC_DELTA, is_rate = c->func == FUNC_RATE;
         if (w->floats.n > 0) {
                 *notes |= NOTE_MIXED_FLOATS;
@@ -227,15 +258,25 @@ static struct error *rate(const struct range_call *c, struct arena *a, const str
         }
         if (c->modifier != SELECTOR_PLAIN)
                 return extended(c, a, w, is_counter, is_rate, notes, out);
-        if (w->n < 2)
+        bool inside = is_counter && w->start && start_is_inside(w->start[0], w->from, w->t[0]);
+        if (w->n < 2 && !inside)
                 return NULL;
-        struct histogram *r;
-        struct error *e = increase(a, w->h, w->n, is_counter, notes, &r);
-        if (e || !r)
+        struct histogram *r = NULL;
+        struct error *e = w->n < 2 ? NULL : increase(a, w, is_counter, notes, &r);
+        if (e || (!r && w->n > 1))
                 return e;
-        histogram_mul(r, extrapolation(w, r, is_counter, is_rate ? seconds_of(c->range_ms) : 1));
+        info->overlaps += any_overlap(w);
+        double per_s = is_rate ? seconds_of(c->range_ms) : 1;
+        if (inside)
+                return rate_from_start(a, w, r, per_s, notes, out);
+        histogram_mul(r, extrapolation(w, r, is_counter, per_s));
         out->h = r;
         return NULL;
+}
+
+static bool is_start_reset(const struct mixed *s, size_t i)
+{
+        return s->start && start_is_reset(s->start[i - 1], s->t[i - 1], s->start[i], s->t[i]);
 }
 
 static struct error *instant(struct arena *a, const struct range_call *c, const struct mixed_window *w, uint32_t *notes,
@@ -247,9 +288,10 @@ static struct error *instant(struct arena *a, const struct range_call *c, const 
         size_t i = w->hi - 2, k = w->hi - 1;
         double seconds = (double)(w->all->t[k] - w->all->t[i]) / 1000;
         Histogram prev = w->all->h[i], last = w->all->h[k];
+        bool by_start = is_rate && is_start_reset(w->all, k);
         if (!prev && !last) {
                 double x = w->all->v[i], y = w->all->v[k];
-                double r = !is_rate || !(y < x) ? y - x : y;
+                double r = !is_rate || !(y < x || by_start) ? y - x : y;
                 out->v = is_rate ? r / seconds : r;
                 return NULL;
         }
@@ -266,7 +308,7 @@ static struct error *instant(struct arena *a, const struct range_call *c, const 
         struct histogram *r;
         bool ok = true;
         struct error *e = dup(a, last, &r);
-        if (!e && (!is_rate || !histogram_is_reset(last, prev)))
+        if (!e && (!is_rate || !(by_start || histogram_is_reset(last, prev))))
                 e = combine(a, r, prev, true, notes, &ok);
         if (e || !ok)
                 return e;
@@ -294,9 +336,9 @@ static double changes(const struct range_call *c, const struct mixed_window *w)
                 if (!prev != !cur)
                         n++;
                 else if (!prev)
-                        n += c->func == FUNC_RESETS ? y < x : y != x && !(isnan(x) && isnan(y));
+                        n += c->func == FUNC_RESETS ? y < x || is_start_reset(s, i) : y != x && !(isnan(x) && isnan(y));
                 else
-                        n += c->func == FUNC_RESETS ? histogram_is_reset(cur, prev) : !histogram_eq(cur, prev);
+                        n += c->func == FUNC_RESETS ? is_start_reset(s, i) || histogram_is_reset(cur, prev) : !histogram_eq(cur, prev);
         }
         return (double)n;
 }
@@ -325,15 +367,16 @@ static struct error *sum(struct arena *a, bool is_avg, const struct mixed_window
 
 /* The window has a histogram. */
 static struct error *call_mixed(const struct range_call *c, struct worker *wk, const struct mixed_window *w,
-                                uint32_t *notes, struct outcome *out)
+                                struct row_info *info, struct outcome *out)
 {
+        uint32_t *notes = &info->notes;
         const struct mixed *s = w->all;
         size_t one = c->func == FUNC_FIRST_OVER_TIME || c->func == FUNC_TS_OF_FIRST_OVER_TIME ? w->lo : w->hi - 1;
         switch (c->func) {
         case FUNC_RATE:
         case FUNC_INCREASE:
         case FUNC_DELTA:
-                return rate(c, &wk->decoded, w, notes, out);
+                return rate(c, &wk->decoded, w, info, out);
         case FUNC_IRATE:
         case FUNC_IDELTA:
                 return instant(&wk->decoded, c, w, notes, out);
@@ -376,6 +419,7 @@ struct split {
         TimeMs *ft, *ht;
         double *fv;
         Histogram *h;
+        TimeMs *fstart, *hstart; /* NULL: no start times */
         size_t nf, nh;
 };
 
@@ -386,10 +430,16 @@ static struct error *split(struct arena *a, const struct mixed *s, struct split 
                           .ht = arena_try_alloc(a, arena_array_bytes(n, sizeof *p.ht)),
                           .fv = arena_try_alloc(a, arena_array_bytes(n, sizeof *p.fv)),
                           .h = arena_try_alloc(a, arena_array_bytes(n, sizeof(Histogram)))};
-        if (!p.ft || !p.ht || !p.fv || !p.h)
+        if (s->start) {
+                p.fstart = arena_try_alloc(a, arena_array_bytes(n, sizeof *p.fstart));
+                p.hstart = arena_try_alloc(a, arena_array_bytes(n, sizeof *p.hstart));
+        }
+        if (!p.ft || !p.ht || !p.fv || !p.h || (s->start && (!p.fstart || !p.hstart)))
                 return error_new(ERROR_LIMIT, "query needs more than the %zu bytes of memory that one query may use",
                                  a->limit_bytes);
         for (size_t i = 0; i < s->n; i++) {
+                if (s->start)
+                        *(s->h[i] ? &p.hstart[p.nh] : &p.fstart[p.nf]) = s->start[i];
                 if (s->h[i]) {
                         p.ht[p.nh] = s->t[i];
                         p.h[p.nh++] = s->h[i];
@@ -449,9 +499,11 @@ struct error *range_row_mixed(const struct range_call *c, struct worker *wk, con
                                          .hi = hi,
                                          .t = p.ht + hlo,
                                          .h = p.h + hlo,
+                                         .start = p.hstart ? p.hstart + hlo : NULL,
                                          .n = hhi - hlo,
                                          .floats = {.t = p.ft + flo,
                                                     .v = p.fv + flo,
+                                                    .start = p.fstart ? p.fstart + flo : NULL,
                                                     .n = fhi - flo,
                                                     .from = from,
                                                     .to = to,
@@ -472,9 +524,9 @@ struct error *range_row_mixed(const struct range_call *c, struct worker *wk, con
                 }
                 struct outcome o = {.v = absent()};
                 if (w.n > 0)
-                        e = call_mixed(c, wk, &w, &info->notes, &o);
+                        e = call_mixed(c, wk, &w, info, &o);
                 else if (w.floats.n > 0)
-                        o.v = range_window(c, wk, &w.floats);
+                        o.v = s->start ? start_window(c, wk, &w.floats, info) : range_window(c, wk, &w.floats);
                 if (!e && o.h)
                         e = histogram_keep(wk->out, o.h, &h[k]);
                 out[k] = !e && o.h ? 0 : o.v;

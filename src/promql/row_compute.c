@@ -19,6 +19,8 @@ void mixed_drop_markers(struct mixed *s)
                 s->v[w] = s->v[i];
                 if (s->h)
                         s->h[w] = s->h[i];
+                if (s->start)
+                        s->start[w] = s->start[i];
                 w++;
         }
         s->n = w;
@@ -39,6 +41,14 @@ static void drop_markers(struct samples *s)
         s->n = w;
 }
 
+/* What timestamp() and start_timestamp() give; without the feature the latter gives nothing. */
+static double time_of(const struct rows *r, TimeMs t, TimeMs start)
+{
+        if (r->start_times && !r->q->use_start_times)
+                return absent();
+        return (double)(r->start_times ? start : t) / 1000;
+}
+
 /* The newest sample of (ref - lookback, ref]; a marker there hides the series, and is ABSENT already. */
 static void selector_row(const struct rows *r, struct worker *w, const struct samples *s, double *out,
                          struct row_info *info)
@@ -52,7 +62,7 @@ static void selector_row(const struct rows *r, struct worker *w, const struct sa
                 while (k < s->n && s->t[k] <= ref)
                         k++;
                 bool in = k && s->t[k - 1] > ref - lookback && !is_stale_nan(s->v[k - 1]);
-                out[i] = !in ? absent() : times ? (double)s->t[k - 1] / 1000 : s->v[k - 1];
+                out[i] = !in ? absent() : times ? time_of(r, s->t[k - 1], 0) : s->v[k - 1];
                 info->n_out += in;
                 if (w->total_per_step) {
                         w->total_per_step[i] += in;
@@ -75,9 +85,12 @@ static void selector_row_mixed(const struct rows *r, struct worker *w, const str
                         k++;
                 bool in = k && s->t[k - 1] > ref - r->q->lookback_ms && !is_stale_nan(s->v[k - 1]);
                 Histogram found = in ? s->h[k - 1] : NULL;
-                out[i] = !in ? absent() : times ? (double)s->t[k - 1] / 1000 : found ? 0 : s->v[k - 1];
+                out[i] = !in     ? absent()
+                         : times ? time_of(r, s->t[k - 1], s->start ? s->start[k - 1] : 0)
+                         : found ? 0
+                                 : s->v[k - 1];
                 h[i] = times ? NULL : found;
-                size_t n = found ? histogram_samples(found) : in;
+                size_t n = found && !times ? histogram_samples(found) : in;
                 info->n_out += n;
                 info->has_floats |= in && !h[i];
                 if (w->total_per_step) {
@@ -135,6 +148,8 @@ __attribute__((noinline)) static struct error *compute_mixed(struct rows *r, siz
         arena_clear(&w->decoded);
         if (r->leaf == LEAF_SUBQUERY)
                 e = column_mixed(&r->sub, &r->mat.rows[i], &w->decoded, &s);
+        else if (r->start_times)
+                e = series_decode_starts(&r->sel->series[i], r->mint - r->stats_only, r->maxt, &w->decoded, &s);
         else
                 e = series_decode_mixed(&r->sel->series[i], r->mint - r->stats_only, r->maxt,
                                         r->leaf == LEAF_RANGE || r->stats_only ? &w->decoded : w->out, &s);
@@ -180,6 +195,8 @@ void row_compute(struct rows *r, size_t i, struct worker *w)
         if (r->leaf != LEAF_MAT && r->leaf != LEAF_SUBQUERY) {
                 /* Tried as floats first: looking through the chunks of all series before is felt. */
                 e = series_samples(r->q, &r->sel->series[i], r->mint, r->maxt, &w->raw);
+                if (!e && UNLIKELY(r->start_times) && r->q->use_start_times)
+                        is_mixed = series_has_starts(&r->sel->series[i], r->mint, r->maxt);
                 if (UNLIKELY(e != NULL) && error_is(e, ERROR_UNSUPPORTED) &&
                     series_has_histograms(&r->sel->series[i], r->mint, r->maxt)) {
                         error_free(e);

@@ -271,6 +271,9 @@ static struct error *run(struct exec *q, struct rows *r, double *into,
                         if (r->infos[k].notes)
                                 note_histograms(q, r->infos[k].notes,
                                                 labels_get(input_labels(r, first + k), STR(METRIC_NAME)), range_pos(r));
+                        if (r->infos[k].overlaps)
+                                note_overlaps(q, r->infos[k].overlaps, labels_get(input_labels(r, first + k), STR(METRIC_NAME)),
+                                              range_pos(r));
                         r->op_notes |= r->infos[k].op_notes;
                         size_t out = r->n_ops              ? column_samples(r->columns[k], r->histograms[k], n_steps)
                                      : r->leaf == LEAF_MAT ? 1

@@ -25,6 +25,7 @@ struct rows {
         Labels *labels;
         bool *drop_name;
         bool stats_only; /* of its selector */
+        bool start_times; /* looked at: LEAF_RANGE; given: LEAF_TIMESTAMP */
         bool check_same; /* names were dropped that differed */
         struct row_op ops[ROW_OPS_MAX];
         size_t n_ops;

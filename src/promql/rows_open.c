@@ -2,6 +2,7 @@
 /* Vectors series by series: which series are read, their labels, and the element-wise work on top. A leaf is a selector, a
  * function of a range, or rows that are there already. */
 #include "promql/rows_impl.h"
+#include "promql/start_time.h"
 
 bool is_row_node(const struct node *n)
 {
@@ -11,7 +12,7 @@ bool is_row_node(const struct node *n)
                 enum function_id f = n->x->call.func->id;
                 if (f != FUNC_ABSENT_OVER_TIME && is_range_func(f))
                         return true;
-                if (f == FUNC_TIMESTAMP && n->args[0]->type == EXPR_SELECTOR && !n->args[0]->once)
+                if ((f == FUNC_TIMESTAMP || f == FUNC_START_TIMESTAMP) && n->args[0]->type == EXPR_SELECTOR && !n->args[0]->once)
                         return true;
         }
         return elementwise_child((struct node *)n) != NULL;
@@ -198,6 +199,7 @@ struct error *rows_open_range(struct exec *q, const struct steps *st, struct nod
         }
         const struct node *s = m->type == EXPR_MATRIX ? m->a : m;
         r->node = n;
+        r->start_times = q->use_start_times && r->leaf == LEAF_RANGE && start_times_matter(n->x->call.func->id);
         r->before = before;
         r->p1 = params[0];
         r->p2 = params[1];
@@ -276,10 +278,11 @@ struct error *rows_open(struct exec *q, const struct steps *st, struct node *n, 
         if (n->type == EXPR_CALL && is_range_func(n->x->call.func->id))
                 return rows_open_range(q, st, n, ret);
         struct node *child = elementwise_child(n);
-        if (!child) { /* timestamp(selector) */
+        if (!child) { /* timestamp(selector), start_timestamp(selector) */
                 e = open_selector(q, st, n->args[0], LEAF_TIMESTAMP, ret);
                 if (e)
                         return e;
+                (*ret)->start_times = n->x->call.func->id == FUNC_START_TIMESTAMP;
                 (*ret)->check_same = names_differ(*ret);
                 if (!(*ret)->check_same) {
                         drop_names(q, *ret);

@@ -53,11 +53,16 @@ struct mixed {
         TimeMs *t;
         double *v;                      /* of a histogram: its sum, so that staleness looks the same */
         const struct histogram **h;     /* NULL: floats only; else h[i] is NULL where v[i] is a float */
+        TimeMs *start;                  /* when counting began, 0: not known; NULL but from series_decode_starts() */
         size_t n;
 };
 /* Memory is the arena's. Integer histograms come as floats. A reset hint that is not to be trusted (the sample before it came from another of the
  * chunks that overlap) is taken back. */
 struct error *series_decode_mixed(const struct series *s, TimeMs mint_ms, TimeMs maxt_ms, struct arena *arena, struct mixed *ret) MUST_CHECK;
+
+/* The same with start times. May any of these chunks have some? */
+bool series_has_starts(const struct series *s, TimeMs mint_ms, TimeMs maxt_ms);
+struct error *series_decode_starts(const struct series *s, TimeMs mint_ms, TimeMs maxt_ms, struct arena *arena, struct mixed *ret) MUST_CHECK;
 
 struct raw_samples {
         TimeMs *t, *start;

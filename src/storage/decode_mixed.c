@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "storage/chunk/xor.h"
+#include "storage/chunk/xor2.h"
 #include "storage/decode.h"
 
 struct one { /* sample */
@@ -46,12 +47,14 @@ static struct error *decode_chunk(const struct chunk *c, TimeMs mint_ms, TimeMs 
         size_t n = 0;
         struct error *e;
         bool is_float = !chunk_encoding_is_histogram(c->encoding);
-        if (is_float)
-                e = chunk_decode(c, maxt_ms, k->t, k->v, &n);
-        else if (raw)
+        if (is_float) {
+                memset(k->start, 0, chunk_samples(c->encoding, c->data) * sizeof *k->start);
+                e = c->encoding == CHUNK_XOR2 ? xor2_decode_starts(c->data, maxt_ms, k->t, k->v, k->start, &n)
+                                              : chunk_decode(c, maxt_ms, k->t, k->v, &n);
+        } else if (raw)
                 e = histogram_decode_raw(c, mint_ms, maxt_ms, a, k->t, k->start, k->raw, &n);
         else
-                e = histogram_decode(c, mint_ms, maxt_ms, a, k->t, k->h, &n);
+                e = histogram_decode(c, mint_ms, maxt_ms, a, k->t, k->start, k->h, &n);
         if (e)
                 return c->ref ? error_wrap(e, "chunk %016llx", (unsigned long long)c->ref) : e;
         size_t got = 0;
@@ -61,12 +64,11 @@ static struct error *decode_chunk(const struct chunk *c, TimeMs mint_ms, TimeMs 
                                          (unsigned long long)c->ref);
                 if (k->t[i] < mint_ms)
                         continue;
-                struct one x = {.t = k->t[i], .chunk = number};
+                struct one x = {.t = k->t[i], .start = k->start[i], .chunk = number};
                 if (is_float) {
                         x.v = k->v[i];
                 } else if (raw) {
                         x.h = k->raw[i];
-                        x.start = k->start[i];
                         x.v = x.h.i ? x.h.i->sum : x.h.f->sum;
                 } else {
                         x.h.f = k->h[i];
@@ -208,6 +210,40 @@ struct error *series_decode_mixed(const struct series *s, TimeMs mint_ms, TimeMs
         return NULL;
 }
 
+bool series_has_starts(const struct series *s, TimeMs mint_ms, TimeMs maxt_ms)
+{
+        for (size_t i = 0; i < s->n_chunks; i++) {
+                const struct chunk *c = &s->chunks[i];
+                bool may = chunk_encoding_has_start(c->encoding) || (c->encoding == CHUNK_XOR2 && xor2_has_starts(c->data));
+                if (may && is_wanted(s, c, mint_ms, maxt_ms))
+                        return true;
+        }
+        return false;
+}
+
+struct error *series_decode_starts(const struct series *s, TimeMs mint_ms, TimeMs maxt_ms, struct arena *arena, struct mixed *ret)
+{
+        struct mixed m = {0};
+        struct one *p = NULL;
+        struct error *e = decode(s, mint_ms, maxt_ms, /* raw= */ false, arena, &p, &m.n);
+        if (e)
+                return e;
+        m.t = arena_try_alloc(arena, arena_array_bytes(m.n + 1, sizeof *m.t));
+        m.v = arena_try_alloc(arena, arena_array_bytes(m.n + 1, sizeof *m.v));
+        m.h = arena_try_alloc(arena, arena_array_bytes(m.n + 1, sizeof *m.h));
+        m.start = arena_try_alloc(arena, arena_array_bytes(m.n + 1, sizeof *m.start));
+        if (!m.t || !m.v || !m.h || !m.start)
+                return no_memory(arena);
+        for (size_t i = 0; i < m.n; i++) {
+                m.t[i] = p[i].t;
+                m.v[i] = p[i].v;
+                m.h[i] = p[i].h.f;
+                m.start[i] = p[i].start;
+        }
+        *ret = m;
+        return NULL;
+}
+
 struct error *series_decode_raw(const struct series *s, TimeMs mint_ms, TimeMs maxt_ms, struct arena *arena,
                                 struct raw_samples *ret)
 {
@@ -237,28 +273,47 @@ enum { SAMPLES_PER_CHUNK = 120 };
 
 typedef VEC(struct chunk) ChunkVec;
 
-static enum chunk_encoding encoding_of(const struct raw_samples *s, size_t i)
+static enum chunk_encoding kind_of(const struct raw_samples *s, size_t i)
 {
-        bool start = s->start && s->start[i] != 0;
-        if (s->h[i].i)
-                return start ? CHUNK_HISTOGRAM_ST : CHUNK_HISTOGRAM;
-        if (s->h[i].f)
-                return start ? CHUNK_FLOAT_HISTOGRAM_ST : CHUNK_FLOAT_HISTOGRAM;
-        return CHUNK_XOR;
+        return s->h[i].i ? CHUNK_HISTOGRAM : s->h[i].f ? CHUNK_FLOAT_HISTOGRAM : CHUNK_XOR;
 }
 
-static struct error *put_chunk(ChunkVec *v, struct arena *a, const struct histogram_chunk *k, TimeMs mint_ms)
+/* Of samples of one kind, some of which have start times or none. */
+static enum chunk_encoding encoding_of(enum chunk_encoding kind, bool has_starts)
 {
-        Str data = histogram_chunk_data(k);
+        if (!has_starts)
+                return kind;
+        return kind == CHUNK_XOR ? CHUNK_XOR2 : kind == CHUNK_HISTOGRAM ? CHUNK_HISTOGRAM_ST : CHUNK_FLOAT_HISTOGRAM_ST;
+}
+
+static struct error *put_data(ChunkVec *v, struct arena *a, enum chunk_encoding encoding, Str data, TimeMs mint_ms, TimeMs maxt_ms)
+{
         char *p = arena_try_alloc(a, data.n);
         if (!p)
                 return no_memory(a);
         memcpy(p, data.p, data.n);
-        vec_push(v, (struct chunk){.mint_ms = mint_ms,
-                                   .maxt_ms = histogram_chunk_last_ms(k),
-                                   .encoding = histogram_chunk_encoding(k),
-                                   .data = {p, data.n}});
+        vec_push(v, (struct chunk){.mint_ms = mint_ms, .maxt_ms = maxt_ms, .encoding = encoding, .data = {p, data.n}});
         return NULL;
+}
+
+static struct error *put_chunk(ChunkVec *v, struct arena *a, const struct histogram_chunk *k, TimeMs mint_ms)
+{
+        return put_data(v, a, histogram_chunk_encoding(k), histogram_chunk_data(k), mint_ms, histogram_chunk_last_ms(k));
+}
+
+/* s[from … to) are floats, some with start times. */
+static struct error *put_floats(ChunkVec *v, struct arena *a, const struct raw_samples *s, size_t from, size_t to)
+{
+        struct error *e = NULL;
+        for (size_t i = from, end; !e && i < to; i = end) {
+                struct xor2_chunk *c = xor2_chunk_new();
+                end = MIN(to, i + SAMPLES_PER_CHUNK);
+                for (size_t k = i; k < end; k++)
+                        xor2_append(c, s->start[k], s->t[k], s->v[k]);
+                e = put_data(v, a, CHUNK_XOR2, xor2_data(c), s->t[i], s->t[end - 1]);
+                xor2_chunk_free(c);
+        }
+        return e;
 }
 
 /* s[from … to) are histograms of one encoding. */
@@ -300,9 +355,15 @@ struct error *raw_samples_encode(const struct raw_samples *s, struct arena *aren
         ChunkVec v = VEC_INIT;
         struct error *e = NULL;
         for (size_t i = 0, j; !e && i < s->n; i = j) {
-                enum chunk_encoding encoding = encoding_of(s, i);
-                for (j = i + 1; j < s->n && encoding_of(s, j) == encoding; j++)
-                        ;
+                enum chunk_encoding kind = kind_of(s, i), encoding;
+                bool has_starts = false;
+                for (j = i; j < s->n && kind_of(s, j) == kind; j++)
+                        has_starts |= s->start && s->start[j] != 0;
+                encoding = encoding_of(kind, has_starts);
+                if (encoding == CHUNK_XOR2) {
+                        e = put_floats(&v, arena, s, i, j);
+                        continue;
+                }
                 if (encoding != CHUNK_XOR) {
                         e = put_histograms(&v, arena, s, i, j, encoding);
                         continue;
@@ -330,7 +391,7 @@ struct error *series_encode_anew(const struct series *s, TimeMs mint_ms, TimeMs 
                                  struct arena *arena, struct chunk **ret, size_t *ret_n)
 {
         struct error *e;
-        if (!series_has_histograms(s, mint_ms, maxt_ms)) {
+        if (!series_has_histograms(s, mint_ms, maxt_ms) && !series_has_starts(s, mint_ms, maxt_ms)) {
                 e = series_decode(s, mint_ms, maxt_ms, scratch);
                 return e ? e : samples_encode(scratch->t, scratch->v, scratch->n, arena, ret, ret_n);
         }

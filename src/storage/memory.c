@@ -10,7 +10,8 @@ struct mem_series {
         Labels labels;
         struct samples samples;         /* of a histogram: its sum */
         struct histogram_sample *h;     /* as many; NULL: floats only; in the storage's arena */
-        size_t cap_h;
+        TimeMs *start;                  /* as many; NULL: no start times */
+        size_t cap_h, cap_start;
 };
 
 struct memory {
@@ -41,6 +42,7 @@ void memory_storage_free(struct storage *s)
         for (size_t i = 0; i < m->series.n; i++) {
                 samples_done(&m->series.p[i]->samples);
                 free(m->series.p[i]->h);
+                free(m->series.p[i]->start);
                 free(m->series.p[i]);
         }
         vec_done(&m->series);
@@ -96,16 +98,28 @@ static struct error *judge(const struct mem_series *of, TimeMs t, double v, stru
         return memcmp(&s->v[s->n - 1], &v, sizeof v) == 0 ? NULL : &error_duplicate_sample;
 }
 
-static void push(struct mem_series *s, TimeMs t, double v, struct histogram_sample h)
+/* Room for one more beside n samples, the new ones zero. */
+static void *column_grow(void *p, size_t n, size_t *cap, size_t size)
 {
+        if (n < *cap)
+                return p;
+        size_t more = MAX(n + 1, *cap * 2);
+        p = mem_realloc_array(p, more, size);
+        memset((char *)p + *cap * size, 0, (more - *cap) * size);
+        *cap = more;
+        return p;
+}
+
+static void push(struct mem_series *s, TimeMs start, TimeMs t, double v, struct histogram_sample h)
+{
+        size_t n = s->samples.n;
         if (s->h || h.i || h.f) {
-                if (s->samples.n >= s->cap_h) {
-                        size_t cap = MAX(s->samples.n + 1, s->cap_h * 2);
-                        s->h = mem_realloc_array(s->h, cap, sizeof *s->h);
-                        memset(s->h + s->cap_h, 0, (cap - s->cap_h) * sizeof *s->h);
-                        s->cap_h = cap;
-                }
-                s->h[s->samples.n] = h;
+                s->h = column_grow(s->h, n, &s->cap_h, sizeof *s->h);
+                s->h[n] = h;
+        }
+        if (s->start || start) {
+                s->start = column_grow(s->start, n, &s->cap_start, sizeof *s->start);
+                s->start[n] = start;
         }
         samples_push(&s->samples, t, v);
 }
@@ -119,7 +133,7 @@ struct error *memory_storage_add(struct storage *st, Labels labels, TimeMs t, do
         bool is_new;
         struct error *e = judge(s, t, v, (struct histogram_sample){0}, &is_new);
         if (!e && is_new)
-                push(s, t, v, (struct histogram_sample){0});
+                push(s, /* start= */ 0, t, v, (struct histogram_sample){0});
         mutex_unlock(&m->mu);
         return e;
 }
@@ -131,13 +145,14 @@ size_t memory_storage_series(const struct storage *s)
 
 struct pending {
         struct mem_series *series;
-        TimeMs t;
+        TimeMs start, t;
         double v;
         struct histogram_sample h;
 };
 struct mem_appender {
         struct appender base;
         struct memory *m;
+        TimeMs start;                   /* of what comes next */
         VEC(struct pending) samples;
 };
 
@@ -163,7 +178,7 @@ static struct error *add(struct appender *base, SeriesRef ref, Labels labels, Ti
                 e = histogram_sample_dup(&m->arena, h, &h);
         if (e)
                 goto out;
-        vec_push(&a->samples, (struct pending){s, t, v, h});
+        vec_push(&a->samples, (struct pending){s, a->start, t, v, h});
         *ret_ref = ref;
 out:
         mutex_unlock(&m->mu);
@@ -181,6 +196,11 @@ static struct error *ma_append_histogram(struct appender *base, SeriesRef ref, L
         return e ? e : add(base, ref, labels, t, histogram_sample_sum(s), s, ret_ref);
 }
 
+static void ma_set_start(struct appender *base, TimeMs start)
+{
+        CONTAINER_OF(base, struct mem_appender, base)->start = start;
+}
+
 static void ma_free(struct mem_appender *a)
 {
         vec_done(&a->samples);
@@ -196,7 +216,7 @@ static struct error *ma_commit(struct appender *base)
                 bool is_new;
                 /* Refused only now (two samples of one batch): dropped, as the head does. */
                 if (judge(p->series, p->t, p->v, p->h, &is_new) == NULL && is_new)
-                        push(p->series, p->t, p->v, p->h);
+                        push(p->series, p->start, p->t, p->v, p->h);
         }
         mutex_unlock(&a->m->mu);
         ma_free(a);
@@ -211,7 +231,7 @@ static void ma_rollback(struct appender *base)
 static struct error *memory_appender(struct storage *st, struct appender **ret)
 {
         static const struct appender_ops ops = {
-                .append = ma_append, .append_histogram = ma_append_histogram, .commit = ma_commit, .rollback = ma_rollback};
+                .append = ma_append, .append_histogram = ma_append_histogram, .set_start = ma_set_start, .commit = ma_commit, .rollback = ma_rollback};
         struct mem_appender *a = mem_new(struct mem_appender);
         a->base.ops = &ops;
         a->m = CONTAINER_OF(st, struct memory, base);
@@ -272,7 +292,9 @@ static struct error *mem_select(struct querier *base, const struct select_hints 
                 size_t n_chunks = 0;
                 if (!h->labels_only) {
                         /* Histograms from the first on: what a chunk says of counter resets hangs on what was before. */
-                        struct raw_samples raw = {.t = s->samples.t, .v = s->samples.v, .h = s->h, .n = to};
+                        if (s->start && !s->h)
+                                s->h = column_grow(s->h, s->samples.n, &s->cap_h, sizeof *s->h);
+                        struct raw_samples raw = {.t = s->samples.t, .v = s->samples.v, .h = s->h, .start = s->start, .n = to};
                         e = s->h ? raw_samples_encode(&raw, q->arena, &chunks, &n_chunks)
                                  : samples_encode(raw.t + from, raw.v + from, to - from, q->arena, &chunks, &n_chunks);
                         if (e)

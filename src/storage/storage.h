@@ -114,6 +114,8 @@ struct appender_ops {
         /* The same for a native histogram, integer or float, which is copied; ERROR_INVALID with upstream's text where it contradicts itself. A staleness
          * marker is one whose sum is. NULL: this storage has none. */
         struct error *(*append_histogram)(struct appender *a, SeriesRef ref, Labels labels, TimeMs t, struct histogram_sample s, SeriesRef *ret_ref);
+        /* When counting began, of the samples that are appended from here on (0: not known). NULL: this storage keeps none. */
+        void (*set_start)(struct appender *a, TimeMs start_ms);
         /* Both free the appender. When commit returns NULL the samples are in the WAL by write(2) and visible. */
         struct error *(*commit)(struct appender *a);
         void (*rollback)(struct appender *a);
@@ -121,6 +123,11 @@ struct appender_ops {
 static inline struct error *appender_append(struct appender *a, SeriesRef ref, Labels labels, TimeMs t, double v, SeriesRef *ret_ref)
 {
         return a->ops->append(a, ref, labels, t, v, ret_ref);
+}
+static inline void appender_set_start(struct appender *a, TimeMs start_ms)
+{
+        if (a->ops->set_start)
+                a->ops->set_start(a, start_ms);
 }
 struct error *appender_append_histogram(struct appender *a, SeriesRef ref, Labels labels, TimeMs t, struct histogram_sample s, SeriesRef *ret_ref) MUST_CHECK;
 struct error *appender_commit(struct appender *take_a) MUST_CHECK;

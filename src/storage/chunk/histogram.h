@@ -49,8 +49,8 @@ bool histogram_chunk_is_stale(const struct histogram_chunk *c); /* the newest sa
  * shared between them. Reset hints as upstream's iterator gives them. ERROR_CORRUPT: damage; ERROR_LIMIT: past the
  * arena's budget. */
 struct error *histogram_decode(const struct chunk *c, TimeMs mint_ms, TimeMs maxt_ms, struct arena *a, TimeMs *t,
-                               const struct histogram **h, size_t *ret_n) MUST_CHECK;
-/* As stored: integers stay integers. starts may be NULL. */
+                               TimeMs *starts, const struct histogram **h, size_t *ret_n) MUST_CHECK;
+/* As stored: integers stay integers. starts may be NULL (in both). */
 struct error *histogram_decode_raw(const struct chunk *c, TimeMs mint_ms, TimeMs maxt_ms, struct arena *a, TimeMs *t,
                                    TimeMs *starts, struct histogram_sample *s, size_t *ret_n) MUST_CHECK;
 static inline bool chunk_encoding_is_histogram(enum chunk_encoding e)

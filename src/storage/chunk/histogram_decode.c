@@ -269,7 +269,7 @@ static struct error *take_int(const struct histogram_decoder *d, struct arena *a
 }
 
 struct error *histogram_decode(const struct chunk *c, TimeMs mint_ms, TimeMs maxt_ms, struct arena *a, TimeMs *t,
-                               const struct histogram **h, size_t *ret_n)
+                               TimeMs *starts, const struct histogram **h, size_t *ret_n)
 {
         struct histogram_decoder d;
         *ret_n = 0;
@@ -281,8 +281,11 @@ struct error *histogram_decode(const struct chunk *c, TimeMs mint_ms, TimeMs max
                 if ((TimeMs)d.t < mint_ms)
                         continue;
                 e = take_float(&d, a, &h[*ret_n]);
-                if (!e)
-                        t[(*ret_n)++] = (TimeMs)d.t;
+                if (e)
+                        break;
+                if (starts)
+                        starts[*ret_n] = d.start.start;
+                t[(*ret_n)++] = (TimeMs)d.t;
         }
         return e;
 }

@@ -37,7 +37,7 @@ static void describe(const struct histogram_chunk *k, struct buf *b)
         const struct histogram **h = arena_array(&a, const struct histogram *, n + 1);
         CHECK_OK(histogram_decode_raw(&c, TIME_MS_MIN, TIME_MS_MAX, &a, t, start, s, &got));
         CHECK_U64(got, n);
-        CHECK_OK(histogram_decode(&c, TIME_MS_MIN, TIME_MS_MAX, &a, t, h, &got));
+        CHECK_OK(histogram_decode(&c, TIME_MS_MIN, TIME_MS_MAX, &a, t, NULL, h, &got));
         CHECK_U64(got, n);
         buf_clear(b);
         for (size_t i = 0; i < n; i++) {
@@ -244,7 +244,7 @@ static void check_random(enum chunk_encoding encoding, uint64_t seed)
         const struct histogram **h = arena_array(&a, const struct histogram *, N);
         struct histogram_sample *raw = arena_array(&a, struct histogram_sample, N);
         size_t n;
-        CHECK_OK(histogram_decode(&ch, TIME_MS_MIN, TIME_MS_MAX, &a, ts, h, &n));
+        CHECK_OK(histogram_decode(&ch, TIME_MS_MIN, TIME_MS_MAX, &a, ts, NULL, h, &n));
         CHECK_U64(n, N);
         for (size_t i = 0; i < n; i++)
                 CHECK(histogram_eq(h[i], &want[i]));
@@ -252,7 +252,7 @@ static void check_random(enum chunk_encoding encoding, uint64_t seed)
         CHECK_OK(histogram_decode_raw(&ch, TIME_MS_MIN, TIME_MS_MAX, &a, ts, got_starts, raw, &n));
         for (size_t i = 0; i < n; i++)
                 CHECK_I64(got_starts[i], starts[i]);
-        CHECK_OK(histogram_decode(&ch, ts[10], ts[19], &a, ts, h, &n));
+        CHECK_OK(histogram_decode(&ch, ts[10], ts[19], &a, ts, NULL, h, &n));
         CHECK_U64(n, 10);
         CHECK(histogram_eq(h[0], &want[10]));
         /* cut anywhere: an error or fewer samples, never more */
@@ -260,7 +260,7 @@ static void check_random(enum chunk_encoding encoding, uint64_t seed)
                 struct chunk part = ch;
                 char *bytes = mem_memdup(ch.data.p, cut + 1);
                 part.data = (Str){bytes, cut};
-                CHECK_ERROR(histogram_decode(&part, TIME_MS_MIN, TIME_MS_MAX, &a, ts, h, &n), "");
+                CHECK_ERROR(histogram_decode(&part, TIME_MS_MIN, TIME_MS_MAX, &a, ts, NULL, h, &n), "");
                 free(bytes);
         }
         histogram_chunk_free(k);

@@ -7,6 +7,7 @@
  * position past the true end means a damaged chunk. Runs of samples with the same interval and value are runs of zero bits: counted by clz. */
 #include "base/float_bits.h"
 #include "storage/chunk/xor.h"
+#include "storage/chunk/xor2.h"
 
 static inline uint64_t load_be64(const uint8_t *p)
 {
@@ -369,7 +370,8 @@ static uint64_t xor2_dod(struct bit_reader *r, unsigned n)
         return x;
 }
 
-struct error *xor2_decode(Str data, TimeMs maxt_ms, TimeMs *rt, double *rv, size_t *ret_n)
+/* starts: NULL if nobody asks. */
+static inline __attribute__((always_inline)) struct error *xor2_decode_any(Str data, TimeMs maxt_ms, TimeMs *rt, double *rv, TimeMs *starts, size_t *ret_n)
 {
         const uint8_t *p = (const uint8_t *)data.p;
         *ret_n = 0;
@@ -382,16 +384,17 @@ struct error *xor2_decode(Str data, TimeMs maxt_ms, TimeMs *rt, double *rv, size
         unsigned change_on = p[2] & 0x7f;       /* sample from which start times follow each sample; 0: none */
         struct bit_reader r = {.p = p, .pos = 24, .end = data.n * 8};
         struct xor2_window w = {.width = 64};
-        uint64_t t = 0, dt = 0, v = 0;
+        uint64_t t = 0, dt = 0, v = 0, start = 0, diff = 0;
 
         for (i = 0; i < n; i++) {
+                uint64_t t_before = t;
                 if (i == 0) {
                         t = (uint64_t)read_varint(&r);
                         v = read_bits(&r, 64);
                         if (v != STALE_NAN_BITS)
                                 w.base = v;
                         if (first_known)
-                                (void)read_varint(&r);
+                                start = t - (uint64_t)read_varint(&r);
                 } else if (i == 1) {
                         dt = read_uvarint(&r);
                         t += dt;
@@ -417,17 +420,31 @@ struct error *xor2_decode(Str data, TimeMs maxt_ms, TimeMs *rt, double *rv, size
                                 v = xor2_value(&r, &w);
                         }
                 }
-                if (i >= 1 && change_on > 0 && i >= change_on)
-                        (void)read_varbit(&r);
+                if (i >= 1 && change_on > 0 && i >= change_on) {
+                        diff += (uint64_t)read_varbit(&r);
+                        start = t_before - diff;
+                }
                 if (r.bad)
                         return damaged("XOR2");
                 if ((TimeMs)t > maxt_ms)
                         break;
                 rt[i] = (TimeMs)t;
                 memcpy(&rv[i], &v, sizeof v);
+                if (starts)
+                        starts[i] = (TimeMs)start;
                 *ret_n = i + 1;
         }
         return NULL;
+}
+
+struct error *xor2_decode(Str data, TimeMs maxt_ms, TimeMs *t, double *v, size_t *ret_n)
+{
+        return xor2_decode_any(data, maxt_ms, t, v, NULL, ret_n);
+}
+
+struct error *xor2_decode_starts(Str data, TimeMs maxt_ms, TimeMs *t, double *v, TimeMs *starts, size_t *ret_n)
+{
+        return xor2_decode_any(data, maxt_ms, t, v, starts, ret_n);
 }
 
 struct error *chunk_decode(const struct chunk *c, TimeMs maxt_ms, TimeMs *t, double *v, size_t *ret_n)

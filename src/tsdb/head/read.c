@@ -71,7 +71,7 @@ static bool cut_hidden(struct chunk *c, char *bytes, unsigned *hidden)
         struct arena scratch;
         arena_init(&scratch, BUF_NO_LIMIT);
         struct error *e = chunk_encoding_is_histogram(c->encoding)
-                                  ? histogram_decode(c, TIME_MS_MIN, TIME_MS_MAX, &scratch, t, v, &got)
+                                  ? histogram_decode(c, TIME_MS_MIN, TIME_MS_MAX, &scratch, t, NULL, v, &got)
                                   : chunk_decode(c, TIME_MS_MAX, t, v, &got);
         error_ignore(e, "a damaged chunk is told when it is read");
         if (got)
