@@ -55,6 +55,8 @@ NO_RETURN void test_skip(const char *fmt, ...) PRINTF_LIKE(1, 2);
 const char *test_dir(void);
 /* ../shared/conformance/SUB if it is there (or below $COEUS_SHARED), else the test is skipped. Heap, owned by the caller. */
 char *conformance_path(const char *sub);
+/* Skips the test if that is not there: for the first line of a test that makes things before it comes to its data, which a skip would leak. */
+void conformance_need(const char *sub);
 /* ../shared/conformance, or NULL. Borrowed. */
 const char *conformance_dir(void);
 

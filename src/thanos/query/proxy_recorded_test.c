@@ -149,6 +149,7 @@ static void count(const struct json *call, size_t *ret_series, size_t *ret_warni
 
 TEST(proxy_recorded, takes_every_answer_of_the_originals)
 {
+        conformance_need("grpc");
         struct arena a;
         const struct json *all;
         arena_init(&a, 64 << 20);
@@ -195,6 +196,7 @@ TEST(proxy_recorded, takes_every_answer_of_the_originals)
 
 TEST(proxy_recorded, reads_recorded_downsampled_chunks)
 {
+        conformance_need("grpc");
         struct arena a;
         const struct json *all;
         arena_init(&a, 64 << 20);

@@ -229,6 +229,7 @@ TEST(bucket_store, answers_the_requests_of_newer_queriers_too)
 
 TEST(bucket_store, answers_them_in_small_batches_and_windows_too)
 {
+        conformance_need("thanos/bucket-compacted");
         struct bucket_store_opts o = {.series_batch = 1,
                                       .chunk_window_bytes = 1,
                                       .gap_bytes = 1,
@@ -820,6 +821,7 @@ TEST(bucket_store, sync_takes_new_blocks_and_drops_gone_ones_under_open_sets)
 
 TEST(bucket_store, a_damaged_header_on_disk_is_built_again)
 {
+        conformance_need("thanos/bucket-compacted");
         char *data = path_join(test_dir(), "headers");
         struct fixture f;
         for (int turn = 0; turn < 2; turn++) {
@@ -838,6 +840,7 @@ TEST(bucket_store, a_damaged_header_on_disk_is_built_again)
 
 TEST(bucket_store, a_block_with_a_torn_index_costs_only_itself)
 {
+        conformance_need("thanos/bucket-compacted");
         struct bucket *memory = memory_bucket_new();
         char *path = conformance_path("thanos/bucket-compacted");
         struct bucket *files = files_at(path);

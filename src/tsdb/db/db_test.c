@@ -706,6 +706,7 @@ static void check_holds(const char *set, const char *holds_of, uint64_t missing,
 
 TEST(db, holds_what_the_original_holds)
 {
+        conformance_need("tsdb");
         check_holds("killed", "killed", 12, 6185);
         check_holds("clean", "killed", 12, 6185);
         check_holds("snapshot", "snapshot", 0, 6185);

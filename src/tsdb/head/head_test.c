@@ -564,6 +564,7 @@ TEST(head, opens_what_the_original_left)
 /* The same log read by both: here chunks are the original's, taken from its files, there they are made by us. */
 TEST(head, cuts_and_writes_chunks_as_the_original_does)
 {
+        conformance_need("tsdb");
         char *dirs[2] = {fresh_dir("head-cut-theirs"), fresh_dir("head-cut-ours")};
         char *base = conformance_path("tsdb/mmapped_clean/data"), *wal = path_join(base, "wal"),
              *to = path_join(dirs[1], "wal");
