@@ -254,6 +254,16 @@ struct window {                         /* n > 0 samples */
 double range_window(const struct range_call *c, struct worker *wk, const struct window *w);
 double range_extrapolate(const struct window *w, double result, bool is_counter, double per_s);
 double seconds_of(int64_t ms);          /* Go's Duration.Seconds */
+double add_resets(double result, const double *v, size_t n);
+/* range_plain.c: the most frequent functions over plain selectors without @; false: not one of them */
+bool range_row_plain(const struct range_call *c, struct worker *w, const struct samples *s, double *out, struct row_info *info);
+/* Where the windows of an evenly sampled series lie: that of step k in [first, end) is the n samples from lo + (k - first) * stride on.
+ * At the other steps, and if first == end at all steps, they have to be looked for. */
+struct window_grid {
+        size_t first, end;
+        size_t lo, stride, n;
+};
+struct window_grid window_grid_of(const struct samples *s, const struct steps *st, int64_t offset_ms, int64_t range_ms);
 size_t first_after(const TimeMs *t, size_t n, TimeMs x);        /* first i with t[i] > x, or n */
 
 /* range_histogram.c: the same for series with histograms; h: as long as out, all NULL */

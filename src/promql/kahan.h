@@ -5,6 +5,7 @@
 
 #include "model/kahan.h"
 
-double avg_of(const double *v, size_t n);
+double sum_of(const double *v, size_t n);
+double avg_of(const double *v, size_t n);   /* n > 0 */
 
 #endif

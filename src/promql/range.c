@@ -45,7 +45,7 @@ bool is_range_func(enum function_id f)
 }
 
 /* sum of what the counter lost by resets inside the window, added to result in order */
-static double add_resets(double result, const double *v, size_t n)
+double add_resets(double result, const double *v, size_t n)
 {
         for (size_t i = 1; i < n; i++)
                 if (v[i] < v[i - 1])
@@ -147,7 +147,7 @@ static double instant_value(const struct window *w, bool is_rate)
         return is_rate ? r / ((double)ms / 1000) : r;
 }
 
-static double sum_of(const double *v, size_t n)
+double sum_of(const double *v, size_t n)
 {
         double sum = 0, c = 0;
         for (size_t i = 0; i < n; i++)
@@ -373,196 +373,13 @@ double range_window(const struct range_call *c, struct worker *wk, const struct 
         return call_one(c, wk, w);
 }
 
-/* What extrapolation makes of where the samples of a window lie. Scraped series look the same at every step, so that it
- * is computed once. */
-struct shape {
-        int64_t before, behind, sampled_ms;
-        size_t n;
-        double to_start, to_end, sampled, factor;
-};
-
-static void shape_set(struct shape *p, double per_s)
-{
-        double between;
-        p->to_start = (double)p->before / 1000;
-        p->to_end = (double)p->behind / 1000;
-        p->sampled = (double)p->sampled_ms / 1000;
-        between = p->sampled / (double)(p->n - 1);
-        if (p->to_start >= between * 1.1)
-                p->to_start = between / 2;
-        if (p->to_end >= between * 1.1)
-                p->to_end = between / 2;
-        p->factor = (p->sampled + p->to_start + p->to_end) / p->sampled / per_s;
-}
-
-static double shape_apply(const struct shape *p, double result, double first, bool is_counter, double per_s)
-{
-        if (!is_counter || !(result > 0 && first >= 0))
-                return result * p->factor;
-        /* Far from zero, which is most of the time, no division is needed to know that zero is before the window. */
-        if (first * p->sampled > 2 * p->to_start * result)
-                return result * p->factor;
-        double to_zero = p->sampled * (first / result);
-        if (!(to_zero < p->to_start))
-                return result * p->factor;
-        return result * ((p->sampled + to_zero + p->to_end) / p->sampled / per_s);
-}
-
-/* The most frequent loop on its own: no switch a window, counter resets found once for all windows. */
-static void plain_rate_row(const struct range_call *c, const struct samples *s, double *out, struct row_info *info)
-{
-        bool is_counter = c->func != FUNC_DELTA;
-        double per_s = c->func == FUNC_RATE ? seconds_of(c->range_ms) : 1.0;
-        const TimeMs *t = s->t;
-        const double *v = s->v;
-        bool resets = false;
-        if (is_counter)
-                for (size_t i = 1; i < s->n; i++)
-                        resets |= v[i] < v[i - 1];
-        struct shape shape = {0};
-        size_t lo = 0, hi = 0, seen = 0;
-        for (size_t k = 0; k < c->steps->n; k++) {
-                TimeMs to = step_time(c->steps, k) - c->offset_ms, from = to - c->range_ms;
-                while (hi < s->n && t[hi] <= to)
-                        hi++;
-                while (lo < hi && t[lo] <= from)
-                        lo++;
-                size_t n = hi - lo;
-                info->total += n;
-                info->win_max = MAX(info->win_max, n);
-                info->win_last = n;
-                info->read += hi - MAX(lo, seen);
-                seen = hi;
-                if (n < 2) {
-                        out[k] = absent();
-                        continue;
-                }
-                double r = v[hi - 1] - v[lo];
-                if (resets)
-                        r = add_resets(r, v + lo, n);
-                int64_t before = t[lo] - from, behind = to - t[hi - 1], sampled = t[hi - 1] - t[lo];
-                if (before != shape.before || behind != shape.behind || sampled != shape.sampled_ms || n != shape.n) {
-                        shape.before = before;
-                        shape.behind = behind;
-                        shape.sampled_ms = sampled;
-                        shape.n = n;
-                        shape_set(&shape, per_s);
-                }
-                out[k] = shape_apply(&shape, r, v[lo], is_counter, per_s);
-                info->n_out++;
-        }
-}
-
-/* ---- sums of four windows side by side ---- */
-
-enum { LANES = 4 };
-#ifdef __x86_64__
-#define WITH_LANES __attribute__((target("avx2")))
-static bool has_lanes(void)
-{
-        return __builtin_cpu_supports("avx2");
-}
-#else
-#define WITH_LANES
-static bool has_lanes(void)
-{
-        return false;
-}
-#endif
-typedef double Lanes __attribute__((vector_size(LANES * sizeof(double))));
-typedef int64_t Mask __attribute__((vector_size(LANES * sizeof(int64_t))));
-
-WITH_LANES static inline Lanes lanes_abs(Lanes x)
-{
-        return (Lanes)((Mask)x & INT64_MAX);
-}
-
-/* The compensated sums of four windows of n samples each; sums that are not finite have to be taken again one by one.
- */
-WITH_LANES static void kahan_lanes(const double *const v[LANES], size_t from, size_t n, Lanes *sum, Lanes *c)
-{
-        Lanes s = *sum, comp = *c;
-        for (size_t i = from; i < n; i++) {
-                Lanes x = {v[0][i], v[1][i], v[2][i], v[3][i]};
-                Lanes t = s + x;
-                Mask first = lanes_abs(s) >= lanes_abs(x);
-                Lanes big = (Lanes)(((Mask)s & first) | ((Mask)x & ~first)),
-                      small = (Lanes)(((Mask)x & first) | ((Mask)s & ~first));
-                comp += (big - t) + small;
-                s = t;
-        }
-        *sum = s;
-        *c = comp;
-}
-
-/* sum_over_time, avg_over_time of windows at steps k … k + 3. */
-WITH_LANES static void sum_lanes(bool avg, const double *const v[LANES], size_t n, double *out)
-{
-        Lanes sum = {0}, c = {0};
-        if (avg)
-                sum = (Lanes){v[0][0], v[1][0], v[2][0], v[3][0]};
-        kahan_lanes(v, avg ? 1 : 0, n, &sum, &c);
-        double count = (double)n;
-        for (size_t i = 0; i < LANES; i++) {
-                if (!isfinite(sum[i]))
-                        out[i] = avg ? avg_of(v[i], n) : sum_of(v[i], n);
-                else
-                        out[i] = avg ? sum[i] / count + c[i] / count : sum[i] + c[i];
-        }
-}
-
-static void plain_sum_row(const struct range_call *c, const struct samples *s, double *out, struct row_info *info)
-{
-        bool avg = c->func == FUNC_AVG_OVER_TIME;
-        size_t lo = 0, hi = 0, seen = 0, n_wait = 0, wait_n = 0, n_steps = c->steps->n;
-        const double *wait[LANES];
-        for (size_t k = 0; k <= n_steps; k++) {
-                size_t n = 0;
-                if (k < n_steps) {
-                        TimeMs to = step_time(c->steps, k) - c->offset_ms, from = to - c->range_ms;
-                        while (hi < s->n && s->t[hi] <= to)
-                                hi++;
-                        while (lo < hi && s->t[lo] <= from)
-                                lo++;
-                        n = hi - lo;
-                        info->total += n;
-                        info->read += hi - MAX(lo, seen);
-                        info->win_max = MAX(info->win_max, n);
-                        info->win_last = n;
-                        info->n_out += n > 0;
-                        seen = hi;
-                }
-                if (n_wait && (n != wait_n || n_wait == LANES)) {
-                        if (n_wait == LANES)
-                                sum_lanes(avg, wait, wait_n, &out[k - LANES]);
-                        for (size_t i = 0; n_wait < LANES && i < n_wait; i++)
-                                out[k - n_wait + i] = avg ? avg_of(wait[i], wait_n) : sum_of(wait[i], wait_n);
-                        n_wait = 0;
-                }
-                if (n) {
-                        wait[n_wait++] = s->v + lo;
-                        wait_n = n;
-                } else if (k < n_steps) {
-                        out[k] = absent();
-                }
-        }
-}
-
 void range_row(const struct range_call *c, struct worker *wk, const struct samples *s, double *out,
                struct row_info *info)
 {
         bool plain = c->modifier == SELECTOR_PLAIN;
         bool per_step = wk->total_per_step != NULL;
-        if (plain && !c->has_at && !per_step &&
-            (c->func == FUNC_RATE || c->func == FUNC_INCREASE || c->func == FUNC_DELTA)) {
-                plain_rate_row(c, s, out, info);
+        if (plain && !c->has_at && !per_step && range_row_plain(c, wk, s, out, info))
                 return;
-        }
-        if (plain && !c->has_at && !per_step && (c->func == FUNC_SUM_OVER_TIME || c->func == FUNC_AVG_OVER_TIME) &&
-            has_lanes()) {
-                plain_sum_row(c, s, out, info);
-                return;
-        }
         int64_t before = plain ? 0 : c->lookback_ms, behind = c->modifier == SELECTOR_SMOOTHED ? c->lookback_ms : 0;
         size_t lo = 0, hi = 0, seen = 0;
         for (size_t k = 0; k < c->steps->n; k++) {

@@ -38,6 +38,8 @@ static void drop_markers(struct samples *s)
                 s->t[w] = s->t[i];
                 s->v[w++] = s->v[i];
         }
+        if (w < s->n)
+                s->every_ms = 0;
         s->n = w;
 }
 
@@ -57,7 +59,22 @@ static void selector_row(const struct rows *r, struct worker *w, const struct sa
         bool times = r->leaf == LEAF_TIMESTAMP;
         int64_t lookback = r->q->lookback_ms;
         size_t k = 0;
+        struct window_grid grid = {0};
+        if (!times && !r->node->has_at && !w->total_per_step && s->every_ms <= lookback)
+                grid = window_grid_of(s, st, r->node->offset_ms, s->every_ms); /* one sample in each */
         for (size_t i = 0; i < st->n; i++) {
+                if (i == grid.first && i < grid.end) {
+                        const double *v = s->v + grid.lo;
+                        size_t count = grid.end - grid.first, n = 0;
+                        for (size_t j = 0; j < count; j++) {
+                                out[i + j] = v[j * grid.stride]; /* a marker is ABSENT */
+                                n += !is_absent(out[i + j]);
+                        }
+                        info->n_out += n;
+                        i = grid.end - 1;
+                        k = grid.lo + (count - 1) * grid.stride;
+                        continue;
+                }
                 TimeMs ref = (r->node->has_at ? r->node->at_ms : step_time(st, i)) - r->node->offset_ms;
                 while (k < s->n && s->t[k] <= ref)
                         k++;
@@ -179,6 +196,8 @@ static void samples_of_column(const struct steps *st, const double *v, struct sa
         for (size_t i = 0; i < st->n; i++)
                 if (!is_absent(v[i]))
                         samples_push(out, step_time(st, i), v[i]);
+        if (out->n == st->n && st->n > 1)
+                out->every_ms = st->interval;
 }
 
 void row_compute(struct rows *r, size_t i, struct worker *w)

@@ -119,9 +119,32 @@ static bool ascends(const TimeMs *t, size_t n)
         return ok;
 }
 
-struct error *series_decode_into(const struct series *s, TimeMs mint_ms, TimeMs maxt_ms, TimeMs *t, double *v, size_t *ret_n)
+/* Are all samples the same time apart? Counted on as chunks come; a passed check also says that they ascend. */
+struct evenness {
+        bool is_even;
+        uint64_t every; /* 0: one sample so far */
+};
+
+/* got more samples came at t + n. */
+static bool even_add(struct evenness *ev, const TimeMs *t, size_t n, size_t got)
+{
+        if (!ev->is_even || got == 0)
+                return false;
+        if (!ev->every && n + got > 1)
+                ev->every = (uint64_t)t[1] - (uint64_t)t[0];
+        uint64_t differ = 0;
+        for (size_t i = n ? n : 1; i < n + got; i++)
+                differ |= ((uint64_t)t[i] - (uint64_t)t[i - 1]) ^ ev->every;
+        /* A chunk has at most 65535: they did not pass the end of time if the last is behind the first. */
+        bool ascends = n + got == 1 || (ev->every && ev->every < UINT64_C(1) << 40 && t[n + got - 1] >= t[n]);
+        ev->is_even = differ == 0 && ascends;
+        return ev->is_even;
+}
+
+static struct error *decode_into(const struct series *s, TimeMs mint_ms, TimeMs maxt_ms, TimeMs *t, double *v, size_t *ret_n, int64_t *ret_every)
 {
         size_t n = 0;
+        struct evenness ev = {.is_even = true};
         for (size_t i = 0; i < s->n_chunks; i++) {
                 const struct chunk *c = &s->chunks[i];
                 if (!is_wanted(s, c, mint_ms, maxt_ms))
@@ -130,25 +153,37 @@ struct error *series_decode_into(const struct series *s, TimeMs mint_ms, TimeMs 
                 struct error *e = chunk_decode(c, maxt_ms, t + n, v + n, &got);
                 if (e)
                         return c->ref ? error_wrap(e, "chunk %016llx", (unsigned long long)c->ref) : e;
-                if (!ascends(t + n, got))
+                if (!even_add(&ev, t, n, got) && !ascends(t + n, got))
                         return error_new(ERROR_CORRUPT, "chunk %016llx: timestamps do not ascend", (unsigned long long)c->ref);
                 if (got && t[n] < mint_ms) {
                         size_t cut = lower_bound(t, n, n + got, mint_ms);
                         memmove(t + n, t + cut, (n + got - cut) * sizeof *t);
                         memmove(v + n, v + cut, (n + got - cut) * sizeof *v);
                         got = n + got - cut;
+                        ev.is_even = ev.is_even && n == 0;
                 }
                 if (got == 0)
                         continue;
-                if (n && t[n] <= t[n - 1])
+                if (n && t[n] <= t[n - 1]) {
                         n = merge_tail(t, v, n, got);
-                else
+                        ev.is_even = false;
+                } else {
                         n += got;
+                }
         }
-        if (s->n_deleted)
+        if (s->n_deleted) {
                 n = drop_deleted(t, v, n, s->deleted, s->n_deleted);
+                ev.is_even = false;
+        }
         *ret_n = n;
+        *ret_every = ev.is_even && n > 1 ? (int64_t)ev.every : 0;
         return NULL;
+}
+
+struct error *series_decode_into(const struct series *s, TimeMs mint_ms, TimeMs maxt_ms, TimeMs *t, double *v, size_t *ret_n)
+{
+        int64_t every;
+        return decode_into(s, mint_ms, maxt_ms, t, v, ret_n, &every);
 }
 
 struct error *series_decode(const struct series *s, TimeMs mint_ms, TimeMs maxt_ms, struct samples *out)
@@ -156,8 +191,10 @@ struct error *series_decode(const struct series *s, TimeMs mint_ms, TimeMs maxt_
         samples_clear(out);
         samples_reserve(out, series_samples_max(s, mint_ms, maxt_ms));
         size_t n = 0;
-        struct error *e = series_decode_into(s, mint_ms, maxt_ms, out->t, out->v, &n);
+        int64_t every = 0;
+        struct error *e = decode_into(s, mint_ms, maxt_ms, out->t, out->v, &n, &every);
         out->n = e ? 0 : n;
+        out->every_ms = e ? 0 : every;
         return e;
 }
 

@@ -18,13 +18,15 @@ struct samples {
         TimeMs *t;
         double *v;
         size_t n, cap;
+        int64_t every_ms;               /* > 0: they are that far apart, all of them; 0: not so, or not known */
 };
-#define SAMPLES_INIT {NULL, NULL, 0, 0}
+#define SAMPLES_INIT {NULL, NULL, 0, 0, 0}
 void samples_done(struct samples *s);
 void samples_reserve(struct samples *s, size_t more);
 static inline void samples_clear(struct samples *s)
 {
         s->n = 0;
+        s->every_ms = 0;
 }
 static inline void samples_push(struct samples *s, TimeMs t, double v)
 {
