@@ -478,7 +478,7 @@ void bucket_store_choose(struct bucket_store *s, const struct store_request *r, 
                 Labels set = all.p[i]->meta->labels;
                 for (end = i + 1; end < all.n && labels_eq(all.p[end]->meta->labels, set);)
                         end++;
-                if (store_matchers_without(set, r->matchers, r->n_matchers, left, &n_left))
+                if (store_matchers_without(store_block_external(all.p[i]), r->matchers, r->n_matchers, left, &n_left))
                         fill(all.p + i, end - i, r->mint_ms, r->maxt_ms, level, r, ret);
         }
         free(left);

@@ -42,6 +42,7 @@ struct bucket_store_opts {
         bool has_bounds;                 /* of what is served: */
         struct time_bound min, max;
         bool adds_compatibility_label;
+        bool is_bare; /* series are as they lie in the blocks: external labels are neither added nor asked by matchers */
         struct metric_registry *metrics; /* NULL: none */
 };
 struct bucket_store;

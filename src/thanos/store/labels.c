@@ -51,7 +51,7 @@ static struct error *ask_header(struct ask *a, struct store_block *b)
         if (e)
                 return e;
         const struct index_reader *ix = index_header_index(h);
-        Labels ext = b->meta->labels;
+        Labels ext = store_block_external(b);
         if (a->wants_names) {
                 for (size_t i = 0; !e && i < index_name_count(ix); i++)
                         e = gather_add(&a->g, index_name_at(ix, i));
@@ -133,10 +133,10 @@ static struct error *ask_block(struct ask *a, struct store_block *b, UlidVec *bl
         const struct matcher **left = mem_alloc((a->r->n_matchers + 2) * sizeof *left);
         size_t n = 0;
         struct error *e = NULL;
-        if (is_wanted(b, a->r) && store_matchers_without(b->meta->labels, a->r->matchers, a->r->n_matchers, left, &n)) {
+        if (is_wanted(b, a->r) && store_matchers_without(store_block_external(b), a->r->matchers, a->r->n_matchers, left, &n)) {
                 if (blocks)
                         vec_push(blocks, b->meta->block.ulid);
-                if (n && !a->wants_names && !labels_has(b->meta->labels, a->name))
+                if (n && !a->wants_names && !labels_has(store_block_external(b), a->name))
                         left[n++] = has_label;
                 e = n ? ask_series(a, b, left, n) : ask_header(a, b);
                 if (e) {

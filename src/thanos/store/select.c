@@ -186,7 +186,7 @@ static struct error *open_all(struct store_set *s)
         s->heap = mem_zalloc((n + 1) * sizeof *s->heap);
         for (size_t i = 0; i < n; i++) {
                 s->sources[i].order = i;
-                if (!store_matchers_without(s->blocks.p[i]->meta->labels, s->r.matchers, s->r.n_matchers,
+                if (!store_matchers_without(store_block_external(s->blocks.p[i]), s->r.matchers, s->r.n_matchers,
                                             s->matchers + i * s->r.n_matchers, &s->n_matchers[i]))
                         bug("a block was chosen whose labels do not match");
                 vec_push(&s->ids, s->blocks.p[i]->meta->block.ulid);

@@ -64,6 +64,12 @@ struct bucket_store {
         VEC(struct store_block *) blocks; /* ascending by ULID */
 };
 
+/* The labels that all series of the block have besides their own. */
+static inline Labels store_block_external(const struct store_block *b)
+{
+        return b->store->o.is_bare ? (Labels){NULL, 0} : b->meta->labels;
+}
+
 /* --- limits of one request, counted over its blocks --- */
 
 struct store_limits {

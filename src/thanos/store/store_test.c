@@ -472,6 +472,43 @@ TEST(bucket_store, external_labels_win_and_blocks_are_joined)
         arena_done(&a);
 }
 
+TEST(bucket_store, bare_series_are_as_they_lie_in_the_blocks)
+{
+        struct arena a;
+        arena_init(&a, 64 << 20);
+        struct made m;
+        made_open(&m, "bare");
+        static const char *const texts[] = {"job=x,c=own", "job=y"};
+        struct series s[2];
+        struct matcher *own;
+        StrVec names = VEC_INIT;
+        make_series(&a, texts, 2, s);
+        add_block(&m, &a, "c=e,d=f", s, 2, 0, 100000);
+        struct fixture f;
+        fixture_open_on(&f, files_at(m.dir), &(struct bucket_store_opts){.is_bare = true});
+        struct store_request r = {.mint_ms = 0, .maxt_ms = 100000, .all_without_matchers = true};
+        check_order(f.store, &r, "{c=\"own\", job=\"x\"}\n{job=\"y\"}\n");
+        CHECK_OK(matcher_new(MATCH_EQ, STR("c"), STR("own"), &own));
+        r.matchers = (const struct matcher *const *)&own;
+        r.n_matchers = 1;
+        check_order(f.store, &r, "{c=\"own\", job=\"x\"}\n");
+        matcher_free(own);
+        CHECK_OK(matcher_new(MATCH_EQ, STR("d"), STR("f"), &own));
+        check_order(f.store, &r, "");
+        r.n_matchers = 0;
+        CHECK_OK(bucket_store_label_names(f.store, &r, NULL, &a, &names, NULL));
+        CHECK_U64(names.n, 2);
+        vec_clear(&names);
+        CHECK_OK(bucket_store_label_values(f.store, STR("c"), &r, NULL, &a, &names, NULL));
+        CHECK_U64(names.n, 1);
+        CHECK_STR(names.p[0], "own");
+        vec_done(&names);
+        matcher_free(own);
+        fixture_close(&f);
+        free(m.dir);
+        arena_done(&a);
+}
+
 /* --- against the block itself --- */
 
 static void random_block(struct made *m, struct arena *a, size_t n, struct series **ret)

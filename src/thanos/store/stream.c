@@ -80,7 +80,7 @@ static bool is_without(const struct store_request *r, Str name)
 
 static void set_external(struct block_stream *s)
 {
-        Labels all = s->b->meta->labels;
+        Labels all = store_block_external(s->b);
         Label *l = arena_array(&s->life, Label, all.n + 1);
         size_t n = 0;
         for (size_t i = 0; i < all.n; i++)

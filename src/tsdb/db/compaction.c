@@ -113,6 +113,9 @@ static struct error *compact_some(struct db *db, bool *ret_more)
         compact_plan(db->ranges, db->n_ranges, metas, all.n, db->opts.allow_overlapping_compaction, &plan);
         for (size_t i = 0; i < plan.n; i++)
                 vec_push(&picked, all.p[plan.p[i]]);
+        for (size_t i = 0; i < picked.n; i++)
+                if (!db_may_go(db, picked.p[i]))
+                        vec_clear(&picked);
         *ret_more = picked.n > 0;
         struct error *e = NULL;
         if (picked.n) {

@@ -30,6 +30,10 @@ struct db_opts {
         bool no_lockfile;
         bool no_compact;                        /* no thread: tests call db_compact() */
         bool allow_overlapping_compaction;      /* true */
+        /* NULL, or: false keeps a block from being merged and from being dropped for its age, as one that is still to be uploaded. Called
+         * with the lock of compactions held; must not call the db. */
+        bool (*may_go)(void *ctx, const struct block_meta *m);
+        void *may_go_ctx;
         const struct disk *disk;                /* NULL: disk_system */
         const struct clock *clock;              /* NULL: clock_system */
         const bool *cancel;                     /* NULL, or: db_start ends with ERROR_CANCELLED. Looked at before the head is read, not yet while it is */

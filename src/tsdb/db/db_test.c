@@ -233,6 +233,40 @@ TEST(db, drops_what_retention_says)
         CHECK_OK(db_close(db));
 }
 
+static bool ends_by(void *ctx, const struct block_meta *m)
+{
+        return m->maxt_ms <= *(TimeMs *)ctx;
+}
+
+TEST(db, blocks_that_may_not_go_are_neither_merged_nor_dropped_for_their_age)
+{
+        TimeMs may_go = 0;
+        struct db_opts o = test_opts(test_dir());
+        o.may_go = ends_by;
+        o.may_go_ctx = &may_go;
+        struct db *db = open_db(&o);
+        append(db, 1, 0, 14 * HOUR_MS);
+        CHECK_OK(db_compact(db));
+        check_blocks(db, "0-2/1 2-4/1 4-6/1 6-8/1 8-10/1 10-12/1 ");
+        db_set_retention(db, 6 * HOUR_MS, 0, 0);
+        CHECK_OK(db_reload(db));
+        check_blocks(db, "0-2/1 2-4/1 4-6/1 6-8/1 8-10/1 10-12/1 ");
+        may_go = 4 * HOUR_MS;
+        CHECK_OK(db_reload(db));
+        check_blocks(db, "4-6/1 6-8/1 8-10/1 10-12/1 ");
+        struct db_stats s;
+        db_get_stats(db, &s);
+        CHECK_U64(s.time_retentions, 1);
+        db_set_retention(db, 0, 0, 0);
+        append(db, 1, 14 * HOUR_MS, 16 * HOUR_MS);
+        CHECK_OK(db_compact(db));       /* the planner would merge 6-12 now */
+        check_blocks(db, "4-6/1 6-8/1 8-10/1 10-12/1 12-14/1 ");
+        may_go = 12 * HOUR_MS;
+        CHECK_OK(db_compact(db));
+        check_blocks(db, "4-6/1 6-12/2 12-14/1 ");
+        CHECK_OK(db_close(db));
+}
+
 TEST(db, deletes_and_cleans)
 {
         struct db_opts o = test_opts(test_dir());

@@ -99,8 +99,13 @@ static void apply_time_retention(struct db *db, CandidateVec *v, size_t n, int64
         for (size_t i = 1; i < n; i++) {
                 if (block_get_meta(v->p[0].block)->maxt_ms - block_get_meta(v->p[i].block)->maxt_ms < retention_ms)
                         continue;
-                drop_from(v, n, i);
-                count(db, &db->stats.time_retentions);
+                /* From the oldest on, up to the first that must stay: what is kept has no hole. */
+                size_t first = n;
+                while (first > i && db_may_go(db, v->p[first - 1].block))
+                        first--;
+                drop_from(v, n, first);
+                if (first < n)
+                        count(db, &db->stats.time_retentions);
                 return;
         }
 }

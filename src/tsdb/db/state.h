@@ -38,6 +38,10 @@ struct db {
 };
 
 bool db_is_stopping(struct db *db);
+static inline bool db_may_go(const struct db *db, const struct block *b)
+{
+        return !db->opts.may_go || db->opts.may_go(db->opts.may_go_ctx, block_get_meta(b));
+}
 void db_wake_if_compactable(struct db *db, struct head *head);  /* any thread, often: cheap when there is nothing to do */
 struct error *db_lock_dir(struct db *db) MUST_CHECK;
 struct error *db_unlock_dir(struct db *db) MUST_CHECK;
