@@ -27,6 +27,7 @@ static struct head *head_new(const struct head_opts *opts)
         h->next_wal_ref = 1;
         h->wal_truncated_ms = TIME_MS_MIN;
         slab_init(&h->slab);
+        h->writer = (struct series_writer){.full = &h->memory_chunks, .chunks_created = &h->stats.chunks_created};
         pairs_init(&h->index, &h->slab);
         h->index.retire = retire_slab;
         h->index.retire_ctx = h;

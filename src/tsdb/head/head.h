@@ -26,6 +26,7 @@ struct head_opts {
         TimeMs min_valid_ms;        /* samples before are in blocks; TIME_MS_MIN: no blocks */
         void (*progress)(void *ctx, int min, int max, int current); /* while the log is read; NULL: none */
         void *progress_ctx;
+        int replay_threads; /* that put samples into series while the log is read; 0: one a processor */
         const bool *cancel; /* read atomically while the log is read: true ends it with ERROR_CANCELLED; NULL: never */
 };
 struct head_open_info {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the head costs: head_bench DIR [series] [scrapes]. CPU per sample of scraping by references, and memory per
- * series. */
+/* What the head costs.
+ *   head_bench DIR [series] [scrapes]     CPU per sample of scraping by references, and memory per series
+ *   head_bench DIR open [times]           reads the directory back: seconds, CPU seconds, anonymous bytes after each */
 #include <malloc.h>
 #include <stdio.h>
 #include <sys/resource.h>
@@ -34,6 +35,39 @@ static double rss_bytes(void)
         if (f)
                 fclose(f);
         return (double)pages * 4096;
+}
+
+static double anon_bytes(void)
+{
+        FILE *f = fopen("/proc/self/status", "r");
+        char line[256];
+        double kb = 0;
+        while (f && fgets(line, sizeof line, f))
+                if (sscanf(line, "RssAnon: %lf", &kb) == 1)
+                        break;
+        if (f)
+                fclose(f);
+        return kb * 1024;
+}
+
+static int bench_open(const struct head_opts *o, int times)
+{
+        for (int i = 0; i < times; i++) {
+                struct head *h;
+                double cpu = cpu_seconds(), anon = anon_bytes();
+                int64_t from_ns = time_mono_ns();
+                must(head_open(o, &h, NULL));
+                double took = (double)(time_mono_ns() - from_ns) / 1e9;
+                struct head_stats st;
+                head_get_stats(h, &st);
+                printf("{\"series\": %llu, \"seconds\": %.3f, \"cpu_seconds\": %.3f, \"anon_bytes\": %.0f, "
+                       "\"anon_bytes_before\": %.0f, \"head_bytes\": %llu}\n",
+                       (unsigned long long)st.series, took, cpu_seconds() - cpu, anon_bytes(), anon,
+                       (unsigned long long)head_memory_bytes(h));
+                fflush(stdout);
+                must(head_close(h));
+        }
+        return 0;
 }
 
 enum { PER_TARGET = 1000 };
@@ -73,7 +107,7 @@ static void scrape(struct head *h, int n, SeriesRef *refs, double *values, TimeM
 int main(int argc, char **argv)
 {
         if (argc < 2) {
-                fprintf(stderr, "usage: %s DIR [series] [scrapes]\n", argv[0]);
+                fprintf(stderr, "usage: %s DIR [series [scrapes] | open [times]]\n", argv[0]);
                 return 2;
         }
         int n = argc > 2 ? atoi(argv[2]) : 100000, scrapes = argc > 3 ? atoi(argv[3]) : 10;
@@ -81,6 +115,8 @@ int main(int argc, char **argv)
                 .dir = argv[1], .chunk_range_ms = 7200000, .wal_compression = WAL_SNAPPY, .min_valid_ms = TIME_MS_MIN};
         struct head *h;
         must(dir_make_all(argv[1]));
+        if (argc > 2 && strcmp(argv[2], "open") == 0)
+                return bench_open(&o, argc > 3 ? atoi(argv[3]) : 1);
         must(head_open(&o, &h, NULL));
         SeriesRef *refs = mem_zalloc((size_t)n * sizeof *refs);
         double *values = mem_zalloc((size_t)n * sizeof *values);

@@ -13,26 +13,27 @@ static void open_set(struct series_slot *s, struct histogram_chunk *k)
 }
 
 /* The open chunk goes to the full ones; it lives on for a while, as what a new one is compared with. */
-static struct histogram_chunk *close_open(struct head *h, uint32_t slot, struct series_slot *s)
+static struct histogram_chunk *close_open(struct series_writer *w, struct head *h, uint32_t slot, struct series_slot *s)
 {
         struct histogram_chunk *k = series_histogram(s);
         if (!k) {
-                series_chunk_finish_locked(h, slot, s);
+                series_chunk_finish(w, h, slot, s);
                 return NULL;
         }
-        series_chunk_keep_locked(h, slot, s);
+        series_chunk_keep(w, h, slot, s);
         s->open_flags &= (uint8_t)~OPEN_HISTOGRAM;
         s->open = NULL;
         return k;
 }
 
-static void open_new(struct head *h, struct series_slot *s, TimeMs t, enum chunk_encoding encoding)
+static void open_new(struct series_writer *w, struct head *h, struct series_slot *s, TimeMs t,
+                     enum chunk_encoding encoding)
 {
         open_set(s, histogram_chunk_new(encoding));
         s->open_mint_ms = t;
         s->next_at_ms = series_range_end(t, h->opts.chunk_range_ms);
         s->open_flags &= (uint8_t)~OPEN_HAS_END;
-        h->stats.chunks_created++;
+        ++*w->chunks_created;
 }
 
 /* Is it time for a new chunk? Sizes are looked at: a quarter of the target foretells when the chunk will be full. */
@@ -53,23 +54,23 @@ static bool is_full(struct head *h, struct series_slot *s, TimeMs t)
                (histogram_chunk_samples(k) >= SAMPLES_MIN || t >= next_range);
 }
 
-bool series_append_histogram_locked(struct head *h, uint32_t slot, struct series_slot *s, TimeMs t,
-                                    struct histogram_sample x, uint32_t commit)
+bool series_append_histogram_by(struct series_writer *w, struct head *h, uint32_t slot, struct series_slot *s, TimeMs t,
+                                struct histogram_sample x, uint32_t commit)
 {
         if (load_relaxed(&s->last_t) >= t && (s->open || s->n_full))
                 return false;
         enum chunk_encoding encoding = x.i ? CHUNK_HISTOGRAM : CHUNK_FLOAT_HISTOGRAM;
         struct histogram_chunk *prev = NULL, *next = NULL;
         if (s->open && (series_open_encoding(s) != encoding || is_full(h, s, t)))
-                prev = close_open(h, slot, s);
+                prev = close_open(w, h, slot, s);
         if (!s->open)
-                open_new(h, s, t, encoding);
+                open_new(w, h, s, t, encoding);
         if (histogram_chunk_append(series_histogram(s), prev, 0, t, x, &next) == HISTOGRAM_NEXT) {
-                histogram_chunk_free(close_open(h, slot, s));
+                histogram_chunk_free(close_open(w, h, slot, s));
                 open_set(s, next);
                 s->open_mint_ms = t;
                 s->next_at_ms = series_range_end(t, h->opts.chunk_range_ms);
-                h->stats.chunks_created++;
+                ++*w->chunks_created;
         }
         histogram_chunk_free(prev);
         s->app.t = t;
@@ -77,12 +78,12 @@ bool series_append_histogram_locked(struct head *h, uint32_t slot, struct series
         return true;
 }
 
-bool series_append_stale_locked(struct head *h, uint32_t slot, struct series_slot *s, TimeMs t, double v,
-                                uint32_t commit)
+bool series_append_stale_by(struct series_writer *w, struct head *h, uint32_t slot, struct series_slot *s, TimeMs t,
+                            double v, uint32_t commit)
 {
         struct int_histogram i = {.sum = v};
         struct histogram f = {.sum = v};
         bool is_int = chunk_encoding_is_int(series_open_encoding(s));
-        return series_append_histogram_locked(
-                h, slot, s, t, (struct histogram_sample){.i = is_int ? &i : NULL, .f = is_int ? NULL : &f}, commit);
+        return series_append_histogram_by(
+                w, h, slot, s, t, (struct histogram_sample){.i = is_int ? &i : NULL, .f = is_int ? NULL : &f}, commit);
 }

@@ -24,6 +24,7 @@ void pairs_done(struct index *ix)
                 vec_done(&ix->names.p[i].pairs);
         }
         vec_done(&ix->names);
+        free(ix->name_table);
         vec_done(&ix->pairs);
         free(ix->table);
         roaring_bitmap_free(ix->all);
@@ -37,12 +38,43 @@ static uint32_t pair_hash(uint32_t name, Str value)
         return (uint32_t)(h ^ h >> 32);
 }
 
+static uint32_t name_place(const struct index *ix, Str name)
+{
+        uint32_t mask = ix->name_table_cap - 1, i = (uint32_t)hash_str(name) & mask;
+        for (;; i = (i + 1) & mask) {
+                if (!ix->name_table[i])
+                        return i;
+                const struct name *n = &ix->names.p[ix->name_table[i] - 1];
+                if (n->n == name.n && memcmp(n->p, name.p, name.n) == 0)
+                        return i;
+        }
+}
+
 static uint32_t name_number(const struct index *ix, Str name)
 {
-        for (size_t i = 0; i < ix->names.n; i++)
-                if (ix->names.p[i].n == name.n && memcmp(ix->names.p[i].p, name.p, name.n) == 0)
-                        return (uint32_t)i;
-        return UINT32_MAX;
+        if (!ix->name_table_cap)
+                return UINT32_MAX;
+        uint32_t at = ix->name_table[name_place(ix, name)];
+        return at ? at - 1 : UINT32_MAX;
+}
+
+static uint32_t name_make(struct index *ix, Str name)
+{
+        uint32_t n = name_number(ix, name);
+        if (n != UINT32_MAX)
+                return n;
+        if ((ix->names.n + 1) * 2 > ix->name_table_cap) {
+                ix->name_table_cap = ix->name_table_cap ? ix->name_table_cap * 2 : 64;
+                free(ix->name_table);
+                ix->name_table = mem_zalloc(ix->name_table_cap * sizeof *ix->name_table);
+                for (size_t i = 0; i < ix->names.n; i++)
+                        ix->name_table[name_place(ix, (Str){ix->names.p[i].p, ix->names.p[i].n})] = (uint32_t)i + 1;
+        }
+        n = (uint32_t)ix->names.n;
+        vec_push(&ix->names, (struct name){.p = str_dup(name), .n = (uint32_t)name.n});
+        ix->name_table[name_place(ix, name)] = n + 1;
+        ix->symbol_bytes += name.n;
+        return n;
 }
 
 const struct name *pairs_name(const struct index *ix, Str name)
@@ -72,7 +104,7 @@ static void table_grow(struct index *ix)
         ix->table = mem_zalloc((size_t)cap * sizeof *ix->table);
         ix->table_cap = cap;
         for (size_t k = 0; k < ix->pairs.n; k++) {
-                if (!ix->pairs.p[k].n)
+                if (!ix->pairs.p[k].value) /* free; one that was just made has no series yet */
                         continue;
                 uint32_t i = ix->pairs.p[k].hash & (cap - 1);
                 while (ix->table[i])
@@ -90,19 +122,14 @@ static uint32_t pair_find(const struct index *ix, Str name, Str value)
         return at ? at - 1 : UINT32_MAX;
 }
 
-static uint32_t pair_make(struct index *ix, Label l)
+static uint32_t pair_make(struct index *ix, uint32_t name, Label l, bool *made)
 {
-        uint32_t name = name_number(ix, l.name);
-        if (name == UINT32_MAX) {
-                name = (uint32_t)ix->names.n;
-                vec_push(&ix->names, (struct name){.p = str_dup(l.name), .n = (uint32_t)l.name.n});
-                ix->symbol_bytes += l.name.n;
-        }
         if ((ix->n_pairs + 1) * 4 > ix->table_cap * 3)
                 table_grow(ix);
         uint32_t hash = pair_hash(name, l.value), place = table_place(ix, name, l.value, hash);
         if (ix->table[place])
                 return ix->table[place] - 1;
+        *made = true;
         uint32_t k;
         if (ix->free_pair) {
                 k = ix->free_pair - 1;
@@ -156,12 +183,40 @@ static void pair_add_slot(struct index *ix, uint32_t k, uint32_t slot)
         p->few[i] = slot;
 }
 
-void pairs_add(struct index *ix, uint32_t slot, Labels ls, uint32_t *out)
+bool pairs_find(const struct index *ix, Labels ls, uint32_t *out)
 {
         for (size_t i = 0; i < ls.n; i++) {
-                out[i] = pair_make(ix, ls.v[i]);
-                pair_add_slot(ix, out[i], slot);
+                out[i] = pair_find(ix, ls.v[i].name, ls.v[i].value);
+                if (out[i] == UINT32_MAX)
+                        return false;
         }
+        return true;
+}
+
+bool pairs_make(struct index *ix, Labels ls, Labels like, const uint32_t *like_pairs, uint32_t *out)
+{
+        bool made = false;
+        for (size_t i = 0; i < ls.n; i++) {
+                Label l = ls.v[i];
+                uint32_t name;
+                if (i < like.n && str_eq(like.v[i].name, l.name)) {
+                        if (str_eq(like.v[i].value, l.value)) {
+                                out[i] = like_pairs[i];
+                                continue;
+                        }
+                        name = ix->pairs.p[like_pairs[i]].name;
+                } else {
+                        name = name_make(ix, l.name);
+                }
+                out[i] = pair_make(ix, name, l, &made);
+        }
+        return made;
+}
+
+void pairs_add(struct index *ix, uint32_t slot, const uint32_t *pairs, size_t n)
+{
+        for (size_t i = 0; i < n; i++)
+                pair_add_slot(ix, pairs[i], slot);
         roaring_bitmap_add(ix->all, slot);
 }
 

@@ -41,6 +41,8 @@ struct index {
         uint32_t *table;    /* pair number + 1, open addressing by hash */
         uint32_t table_cap, n_pairs;
         VEC(struct name) names;
+        uint32_t *name_table; /* name number + 1, open addressing by the name's hash */
+        uint32_t name_table_cap;
         roaring_bitmap_t *all;
         uint64_t symbol_bytes, name_values;
         /* What gc took out of use while readers may still look at it: the caller frees it later. */
@@ -49,8 +51,12 @@ struct index {
 };
 void pairs_init(struct index *ix, struct slab *slab);
 void pairs_done(struct index *ix);
-/* Numbers of the pairs of ls, made where needed, the slot added to each. out has room for ls.n. */
-void pairs_add(struct index *ix, uint32_t slot, Labels ls, uint32_t *out);
+/* Numbers of the pairs of ls; false: not all of them are there, so no series has them all. out has room for ls.n. */
+bool pairs_find(const struct index *ix, Labels ls, uint32_t *out);
+/* The same, made where they are missing: then the series is new, and pairs_add must follow. Labels that stand at the
+ * same place in `like` are not looked up; its pairs are `like_pairs`. Returns whether any was made. */
+bool pairs_make(struct index *ix, Labels ls, Labels like, const uint32_t *like_pairs, uint32_t *out);
+void pairs_add(struct index *ix, uint32_t slot, const uint32_t *pairs, size_t n);
 void pairs_remove(struct index *ix, uint32_t slot, const uint32_t *pairs, size_t n);
 static inline Str pair_name(const struct index *ix, uint32_t pair)
 {

@@ -86,6 +86,13 @@ struct wal_expiry {
         uint64_t ref;
         TimeMs keep_until_ms;
 };
+typedef VEC(struct memory_chunk) MemoryChunkVec;
+/* What a thread that changes series brings along: where blocks come from and full chunks are told. */
+struct series_writer {
+        struct slab_local *slab; /* NULL: the head's slab itself */
+        MemoryChunkVec *full;
+        uint64_t *chunks_created;
+};
 struct head_appender;
 struct head {
         struct storage base;
@@ -107,7 +114,8 @@ struct head {
         struct mutex mu;          /* guards all below; see above */
         struct wal *wal;
         struct mapper *mapper;
-        VEC(struct memory_chunk) memory_chunks;
+        MemoryChunkVec memory_chunks;
+        struct series_writer writer; /* of who holds mu */
         uint64_t next_wal_ref;
         struct tombstones tombstones; /* by slot */
         VEC(struct wal_expiry) expiries;
@@ -118,7 +126,7 @@ struct head {
 
         struct rwlock index_lock; /* guards all below */
         struct index index;
-        uint32_t *table; /* slot + 1 by labels hash */
+        uint32_t *table; /* slot + 1 by the hash of its pairs, four bits of which are on top */
         uint64_t n_made; /* series, ever */
         uint32_t table_cap, n_slots;
         SlotVec free_slots;
@@ -164,24 +172,55 @@ struct head_querier {
 };
 
 /* series.c */
-uint32_t series_find(const struct head *h, Labels ls, uint32_t hash); /* index lock held; UINT32_MAX: none */
+uint32_t series_find(const struct head *h, Labels ls); /* index lock held; UINT32_MAX: none */
 /* mu need not be held. Pinned when pin. */
 uint32_t series_get_or_make(struct head *h, Labels ls, uint64_t wal_ref, bool pin, bool *ret_made);
+/* The same while the index lock is held for writing. `like` and its pairs: see pairs_make. pairs has room for ls.n. */
+uint32_t series_get_or_make_locked(struct head *h, struct series_writer *w, Labels ls, Labels like,
+                                   const uint32_t *like_pairs, uint32_t *pairs, uint64_t wal_ref, bool *ret_made);
 bool series_pin(struct head *h, uint32_t slot, uint32_t gen); /* false: it is gone */
 void series_unpin(struct head *h, uint32_t slot);
 void series_remove_locked(struct head *h, uint32_t slot); /* mu and index lock (writing) held; it is dead already */
 Labels series_labels(const struct head *h, const struct series_slot *s,
                      struct arena *a); /* index lock held; NULL v: over budget */
 /* mu and stripe held. False: not newer than the newest. */
-bool series_append_locked(struct head *h, uint32_t slot, struct series_slot *s, TimeMs t, double v, uint32_t commit);
+bool series_append_by(struct series_writer *w, struct head *h, uint32_t slot, struct series_slot *s, TimeMs t,
+                      double v, uint32_t commit);
 /* The same for a histogram. */
-bool series_append_histogram_locked(struct head *h, uint32_t slot, struct series_slot *s, TimeMs t,
-                                    struct histogram_sample x, uint32_t commit);
+bool series_append_histogram_by(struct series_writer *w, struct head *h, uint32_t slot, struct series_slot *s, TimeMs t,
+                                struct histogram_sample x, uint32_t commit);
 /* A float staleness marker of a series whose newest sample is a histogram is one of that kind. */
-bool series_append_stale_locked(struct head *h, uint32_t slot, struct series_slot *s, TimeMs t, double v,
-                                uint32_t commit);
-void series_chunk_keep_locked(struct head *h, uint32_t slot, struct series_slot *s); /* a copy of the open one, full */
-void series_chunk_finish_locked(struct head *h, uint32_t slot, struct series_slot *s);
+bool series_append_stale_by(struct series_writer *w, struct head *h, uint32_t slot, struct series_slot *s, TimeMs t,
+                            double v, uint32_t commit);
+static inline bool series_append_locked(struct head *h, uint32_t slot, struct series_slot *s, TimeMs t, double v,
+                                        uint32_t commit)
+{
+        return series_append_by(&h->writer, h, slot, s, t, v, commit);
+}
+static inline bool series_append_histogram_locked(struct head *h, uint32_t slot, struct series_slot *s, TimeMs t,
+                                                  struct histogram_sample x, uint32_t commit)
+{
+        return series_append_histogram_by(&h->writer, h, slot, s, t, x, commit);
+}
+static inline bool series_append_stale_locked(struct head *h, uint32_t slot, struct series_slot *s, TimeMs t, double v,
+                                              uint32_t commit)
+{
+        return series_append_stale_by(&h->writer, h, slot, s, t, v, commit);
+}
+static inline void *writer_alloc(const struct series_writer *w, struct head *h, size_t n)
+{
+        return w->slab ? slab_local_alloc(w->slab, n) : slab_alloc(&h->slab, n);
+}
+static inline void writer_free(const struct series_writer *w, struct head *h, void *p, size_t n)
+{
+        if (w->slab)
+                slab_local_free(w->slab, p, n);
+        else
+                slab_free(&h->slab, p, n);
+}
+/* A copy of the open one, full. */
+void series_chunk_keep(struct series_writer *w, struct head *h, uint32_t slot, struct series_slot *s);
+void series_chunk_finish(struct series_writer *w, struct head *h, uint32_t slot, struct series_slot *s);
 static inline struct histogram_chunk *series_histogram(const struct series_slot *s) /* NULL: the open chunk is none */
 {
         return s->open && (s->open_flags & OPEN_HISTOGRAM) ? (struct histogram_chunk *)(void *)s->open : NULL;
@@ -207,8 +246,12 @@ static inline void series_note_locked(struct series_slot *s, TimeMs t, uint64_t 
         s->commits[s->newest] = commit;
 }
 #define LAST_UNKNOWN_BITS (STALE_NAN_BITS ^ 1) /* of last_v: a NaN that nobody appends; a histogram, or not known */
-void series_full_push_locked(struct head *h, struct series_slot *s, struct full_chunk c);
-void series_drop_open_locked(struct head *h, struct series_slot *s);
+void series_full_push(struct series_writer *w, struct head *h, struct series_slot *s, struct full_chunk c);
+void series_drop_open(struct series_writer *w, struct head *h, struct series_slot *s);
+static inline void series_drop_open_locked(struct head *h, struct series_slot *s)
+{
+        series_drop_open(&h->writer, h, s);
+}
 struct error *head_flush_chunks_locked(struct head *h); /* mu held: full chunks go to the file */
 void head_widen(struct head *h, TimeMs mint_ms, TimeMs maxt_ms);
 void head_retire(struct head *h, void *p, size_t n, bool is_map);

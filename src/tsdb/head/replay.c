@@ -5,9 +5,10 @@
 
 #include "base/file.h"
 #include "base/log.h"
-#include "tsdb/head/private.h"
+#include "tsdb/head/apply.h"
+#include "tsdb/head/refs.h"
+#include "tsdb/wal/ahead.h"
 #include "tsdb/wal/checkpoint.h"
-#include "tsdb/wal/reader.h"
 #include "tsdb/wal/record_histogram.h"
 
 enum { HISTOGRAMS_BYTES = 1 << 30 }; /* of one record */
@@ -19,58 +20,20 @@ struct replay {
         struct head *h;
         struct head_open_info *info;
         VEC(struct mapped) mapped; /* ascending by series, then by place */
-        uint64_t *refs;            /* open addressing: the log's reference, 0: free */
-        uint32_t *slots;
-        size_t cap, n;
+        struct refs refs;
+        struct apply apply;
+        struct slab_local slab;
+        struct series_writer writer; /* for new series; what is in old ones is changed by the lanes */
         uint64_t max_ref;
         TimeMs min_ms, max_ms;
         struct record_series_iter series;
-        LabelVec labels;
+        LabelVec labels[2]; /* of the series, and of the one before it in the record */
+        VEC(uint32_t) pairs[2];
         RecordSampleVec samples;
         RecordTombstoneVec tombstones;
         RecordHistogramVec histograms;
         struct arena arena; /* of one record's histograms */
 };
-
-/* ---- references of the log ---- */
-
-static size_t ref_place(const struct replay *r, uint64_t ref)
-{
-        size_t i = (size_t)(ref * UINT64_C(0x9e3779b97f4a7c15) >> 20) & (r->cap - 1);
-        while (r->refs[i] && r->refs[i] != ref)
-                i = (i + 1) & (r->cap - 1);
-        return i;
-}
-
-static uint32_t ref_slot(const struct replay *r, uint64_t ref)
-{
-        if (!r->cap || !ref)
-                return UINT32_MAX;
-        size_t i = ref_place(r, ref);
-        return r->refs[i] ? r->slots[i] : UINT32_MAX;
-}
-
-static void ref_set(struct replay *r, uint64_t ref, uint32_t slot)
-{
-        if ((r->n + 1) * 2 > r->cap) {
-                struct replay old = *r;
-                r->cap = old.cap ? old.cap * 2 : 4096;
-                r->refs = mem_zalloc(r->cap * sizeof *r->refs);
-                r->slots = mem_zalloc(r->cap * sizeof *r->slots);
-                for (size_t i = 0; i < old.cap; i++)
-                        if (old.refs[i]) {
-                                size_t k = ref_place(r, old.refs[i]);
-                                r->refs[k] = old.refs[i];
-                                r->slots[k] = old.slots[i];
-                        }
-                free(old.refs);
-                free(old.slots);
-        }
-        size_t i = ref_place(r, ref);
-        r->n += !r->refs[i];
-        r->refs[i] = ref;
-        r->slots[i] = slot;
-}
 
 /* ---- chunk files ---- */
 
@@ -115,7 +78,7 @@ static struct error *read_chunk_files(struct replay *r)
                 if (!e)
                         e = mapper_each(m, on_chunk, r);
         }
-        if (r->mapped.n)
+        if (r->mapped.n > 1)
                 qsort(r->mapped.p, r->mapped.n, sizeof *r->mapped.p, by_series);
         return e;
 }
@@ -139,8 +102,8 @@ static void attach_mapped(struct replay *r, uint64_t ref, uint32_t slot)
                         continue;
                 /* A chunk that was filled by the log so far is in a block by now, or is this very chunk. */
                 if (s->open)
-                        series_drop_open_locked(h, s);
-                series_full_push_locked(h, s,
+                        series_drop_open(&r->writer, h, s);
+                series_full_push(&r->writer, h, s,
                                         (struct full_chunk){.p = (const uint8_t *)c->data.p,
                                                             .mint_ms = c->mint_ms,
                                                             .span_ms = (uint32_t)(c->maxt_ms - c->mint_ms),
@@ -157,126 +120,114 @@ static void attach_mapped(struct replay *r, uint64_t ref, uint32_t slot)
 /* ---- records ---- */
 
 /* The invariants of Labels, for records of whatever writer. */
-static Labels clean_labels(struct replay *r)
+static Labels clean_labels(struct replay *r, LabelVec *to)
 {
-        vec_clear(&r->labels);
+        vec_clear(to);
         bool sorted = true;
         for (size_t i = 0; i < r->series.labels.n; i++) {
                 Label l = r->series.labels.p[i];
                 if (!l.value.n)
                         continue;
-                if (r->labels.n && str_cmp(r->labels.p[r->labels.n - 1].name, l.name) >= 0)
+                if (to->n && sorted && str_cmp(to->p[to->n - 1].name, l.name) >= 0)
                         sorted = false;
-                vec_push(&r->labels, l);
+                vec_push(to, l);
         }
         if (!sorted) {
-                labels_sort(r->labels.p, r->labels.n);
+                labels_sort(to->p, to->n);
                 size_t n = 1;
-                for (size_t i = 1; i < r->labels.n; i++)
-                        if (!str_eq(r->labels.p[i].name, r->labels.p[n - 1].name))
-                                r->labels.p[n++] = r->labels.p[i];
-                r->labels.n = n;
+                for (size_t i = 1; i < to->n; i++)
+                        if (!str_eq(to->p[i].name, to->p[n - 1].name))
+                                to->p[n++] = to->p[i];
+                to->n = n;
         }
-        return (Labels){r->labels.p, r->labels.n};
+        return (Labels){to->p, to->n};
 }
 
+static struct error *one_series(struct replay *r, uint64_t ref, Labels ls, Labels like, const uint32_t *like_pairs,
+                                uint32_t *pairs)
+{
+        struct head *h = r->h;
+        bool made;
+        uint32_t slot =
+                series_get_or_make_locked(h, &r->writer, ls, like, like_pairs, pairs, ref, &made);
+        if (made) {
+                h->series_created++;
+        } else { /* the log knows the series by both */
+                vec_push(&h->expiries, (struct wal_expiry){ref, TIME_MS_MAX});
+                struct error *e = apply_wait(&r->apply);
+                if (e)
+                        return e;
+        }
+        refs_set(&r->refs, ref, slot);
+        attach_mapped(r, ref, slot);
+        return NULL;
+}
+
+/* Series of a target follow each other and share most labels. */
 static struct error *on_series(struct replay *r, Str rec)
 {
         struct head *h = r->h;
         struct error *e = record_series_open(&r->series, rec);
-        for (bool more; !e;) {
+        Labels like = {NULL, 0};
+        rwlock_write(&h->index_lock);
+        for (unsigned turn = 0; !e;) {
+                bool more;
                 e = record_series_next(&r->series, &more);
                 if (e || !more)
                         break;
                 uint64_t ref = r->series.ref;
                 r->max_ref = MAX(r->max_ref, ref);
-                Labels ls = clean_labels(r);
-                if (!ref || !ls.n || ls.n > UINT16_MAX || ref_slot(r, ref) != UINT32_MAX)
+                Labels ls = clean_labels(r, &r->labels[turn]);
+                if (!ref || !ls.n || ls.n > UINT16_MAX || refs_get(&r->refs, ref) != UINT32_MAX)
                         continue;
-                bool made;
-                uint32_t slot = series_get_or_make(h, ls, ref, /* pin= */ false, &made);
-                ref_set(r, ref, slot);
-                if (made)
-                        h->series_created++;
-                else /* the log knows the series by both */
-                        vec_push(&h->expiries, (struct wal_expiry){ref, TIME_MS_MAX});
-                attach_mapped(r, ref, slot);
+                vec_clear(&r->pairs[turn]);
+                vec_reserve(&r->pairs[turn], ls.n);
+                e = one_series(r, ref, ls, like, r->pairs[!turn].p, r->pairs[turn].p);
+                like = ls;
+                turn = !turn;
         }
+        rwlock_unlock(&h->index_lock);
         return e;
-}
-
-/* Series of a scrape have neighbouring slots and their samples neighbouring places: asking the series behind the last one
- * spares a look into the table, which is far larger than the caches. */
-static inline uint32_t sample_slot(const struct replay *r, uint32_t last, uint64_t ref)
-{
-        uint32_t next = last + 1;
-        if (LIKELY(next < r->h->n_slots)) {
-                const struct series_slot *s = series_at(r->h, next);
-                __builtin_prefetch((const char *)(s + 12), 1);
-                __builtin_prefetch((const char *)(s + 12) + 64, 1);
-                const struct series_slot *coming = next + 5 < r->h->n_slots ? series_at(r->h, next + 5) : s;
-                if (coming->open && !(coming->open_flags & OPEN_HISTOGRAM)) {
-                        __builtin_prefetch(coming->open, 1);
-                        __builtin_prefetch(coming->open + xor_bytes(&coming->app), 1);
-                }
-                if (s->wal_ref == ref)
-                        return next;
-        }
-        return ref_slot(r, ref);
 }
 
 static struct error *on_samples(struct replay *r, Str rec)
 {
-        uint32_t last = UINT32_MAX - 1;
-        struct head *h = r->h;
         vec_clear(&r->samples);
         struct error *e = record_samples(rec, &r->samples);
         if (e)
                 return e;
-        TimeMs floor_ms = h->opts.min_valid_ms;
+        TimeMs floor_ms = r->h->opts.min_valid_ms;
         for (size_t i = 0; i < r->samples.n; i++) {
                 const struct record_sample *x = &r->samples.p[i];
                 if (x->t < floor_ms)
                         continue;
-                uint32_t slot = sample_slot(r, last, x->ref);
-                if (slot == UINT32_MAX) {
+                uint32_t slot = refs_get(&r->refs, x->ref);
+                if (LIKELY(slot != UINT32_MAX))
+                        apply_float(&r->apply, slot, x->t, x->v);
+                else
                         r->info->unknown_refs++;
-                        continue;
-                }
-                last = slot;
-                if (!series_append_locked(h, slot, series_at(h, slot), x->t, x->v, 0))
-                        continue;
-                r->min_ms = MIN(r->min_ms, x->t);
-                r->max_ms = MAX(r->max_ms, x->t);
         }
-        if (h->memory_chunks.n > 4096)
-                return head_flush_chunks_locked(h);
-        return NULL;
+        return apply_tidy(&r->apply, r->samples.n);
 }
 
 static struct error *on_histograms(struct replay *r, Str rec)
 {
-        struct head *h = r->h;
         vec_clear(&r->histograms);
         arena_clear(&r->arena);
         struct error *e = record_histograms(rec, &r->arena, &r->histograms);
         if (e)
                 return e;
-        for (size_t i = 0; i < r->histograms.n; i++) {
+        for (size_t i = 0; !e && i < r->histograms.n; i++) {
                 const struct record_histogram *x = &r->histograms.p[i];
-                if (x->t < h->opts.min_valid_ms || !histogram_sample_is_sound(x->h))
+                if (x->t < r->h->opts.min_valid_ms || !histogram_sample_is_sound(x->h))
                         continue;
-                uint32_t slot = ref_slot(r, x->ref);
-                if (slot == UINT32_MAX) {
+                uint32_t slot = refs_get(&r->refs, x->ref);
+                if (slot != UINT32_MAX)
+                        e = apply_histogram(&r->apply, slot, x->t, x->h);
+                else
                         r->info->unknown_refs++;
-                        continue;
-                }
-                if (!series_append_histogram_locked(h, slot, series_at(h, slot), x->t, x->h, 0))
-                        continue;
-                r->min_ms = MIN(r->min_ms, x->t);
-                r->max_ms = MAX(r->max_ms, x->t);
         }
-        return h->memory_chunks.n > 4096 ? head_flush_chunks_locked(h) : NULL;
+        return e ? e : apply_tidy(&r->apply, r->histograms.n * 8);
 }
 
 static struct error *on_tombstones(struct replay *r, Str rec)
@@ -285,9 +236,9 @@ static struct error *on_tombstones(struct replay *r, Str rec)
         struct error *e = record_tombstones(rec, &r->tombstones);
         for (size_t i = 0; !e && i < r->tombstones.n; i++) {
                 const struct record_tombstone *t = &r->tombstones.p[i];
-                uint32_t slot = ref_slot(r, t->ref);
                 if (t->maxt_ms < r->h->opts.min_valid_ms || t->maxt_ms < t->mint_ms)
                         continue;
+                uint32_t slot = refs_get(&r->refs, t->ref);
                 if (slot == UINT32_MAX)
                         r->info->unknown_refs++;
                 else
@@ -316,41 +267,44 @@ static struct error *on_record(struct replay *r, Str rec)
 static struct error *read_log(struct replay *r, const char *dir, int first, int last, int *ret_segment,
                               uint64_t *ret_offset)
 {
-        struct wal_reader *reader;
-        struct error *e = wal_reader_open(dir, first, last, &reader);
+        struct wal_ahead *log;
+        struct error *e = wal_ahead_open(dir, first, last, 0, &log);
         if (e)
                 return e;
         int segment = -1;
         uint64_t good = 0;
-        for (;;) {
-                Str rec;
-                bool more;
-                e = wal_reader_next(reader, &rec, &more);
-                if (wal_reader_segment(reader) != segment) {
-                        segment = wal_reader_segment(reader);
+        while (!e) {
+                struct wal_record rec;
+                e = wal_ahead_next(log, &rec);
+                if (rec.segment != segment) {
+                        segment = rec.segment;
                         good = 0;
                         if (r->h->opts.progress && segment >= 0)
                                 r->h->opts.progress(r->h->opts.progress_ctx, first, last, segment);
                 }
-                if (e || !more)
+                if (e || !rec.is_there)
                         break;
                 if (r->h->opts.cancel && __atomic_load_n(r->h->opts.cancel, __ATOMIC_RELAXED)) {
                         e = error_new(ERROR_CANCELLED, "cancelled");
                         break;
                 }
-                e = on_record(r, rec);
-                if (e) {
-                        if (error_is(e, ERROR_CORRUPT))
-                                e = error_wrap(e, "corruption in segment %s/%08d at %llu", dir, segment,
-                                               (unsigned long long)good);
-                        break;
-                }
-                good = wal_reader_offset(reader);
+                e = on_record(r, rec.bytes);
+                if (!e)
+                        good = rec.offset;
+                else if (error_is(e, ERROR_CORRUPT))
+                        e = error_wrap(e, "corruption in segment %s/%08d at %llu", dir, segment,
+                                       (unsigned long long)good);
         }
         *ret_segment = segment;
         *ret_offset = good;
-        wal_reader_close(reader);
-        return e ? error_wrap(e, "read records") : NULL;
+        wal_ahead_close(log);
+        struct error *late = apply_wait(&r->apply);
+        e = e ? error_wrap(e, "read records") : NULL;
+        if (e && late && error_is(e, ERROR_CORRUPT)) { /* a full disk is not healed by cutting the log */
+                error_ignore(e, "the other one is worse");
+                return late;
+        }
+        return error_join(e, late);
 }
 
 static struct error *read_wal(struct replay *r)
@@ -398,6 +352,10 @@ struct error *head_replay(struct head *h, struct head_open_info *info)
         struct replay r = {.h = h, .info = info, .min_ms = TIME_MS_MAX, .max_ms = TIME_MS_MIN};
         record_series_iter_init(&r.series);
         arena_init(&r.arena, HISTOGRAMS_BYTES);
+        slab_local_init(&r.slab, &h->slab);
+        r.writer = (struct series_writer){
+                .slab = &r.slab, .full = &h->memory_chunks, .chunks_created = &h->stats.chunks_created};
+        apply_init(&r.apply, h, h->opts.replay_threads ? h->opts.replay_threads : cpu_count());
         int64_t from_ns = time_mono_ns();
         struct error *e = read_chunk_files(&r);
         info->chunks_seconds = (double)(time_mono_ns() - from_ns) / 1e9;
@@ -405,11 +363,13 @@ struct error *head_replay(struct head *h, struct head_open_info *info)
                 goto out;
         from_ns = time_mono_ns();
         e = read_wal(&r);
-        if (!e)
-                e = head_flush_chunks_locked(h);
         info->wal_seconds = (double)(time_mono_ns() - from_ns) / 1e9;
         if (e)
                 goto out;
+        TimeMs min_ms, max_ms;
+        apply_times(&r.apply, &min_ms, &max_ms);
+        r.min_ms = MIN(r.min_ms, min_ms);
+        r.max_ms = MAX(r.max_ms, max_ms);
         for (size_t i = 0; i < h->expiries.n; i++)
                 h->expiries.p[i].keep_until_ms = MIN(h->expiries.p[i].keep_until_ms, r.max_ms);
         h->next_wal_ref = r.max_ref + 1;
@@ -421,11 +381,15 @@ struct error *head_replay(struct head *h, struct head_open_info *info)
         if (info->unknown_refs)
                 log_warn("tsdb", "Unknown series references", KV_I("samples", info->unknown_refs));
 out:
-        free(r.refs);
-        free(r.slots);
+        apply_done(&r.apply);
+        slab_local_done(&r.slab);
+        refs_done(&r.refs);
         vec_done(&r.mapped);
         record_series_iter_done(&r.series);
-        vec_done(&r.labels);
+        for (size_t i = 0; i < ARRAY_LEN(r.labels); i++) {
+                vec_done(&r.labels[i]);
+                vec_done(&r.pairs[i]);
+        }
         vec_done(&r.samples);
         vec_done(&r.tombstones);
         vec_done(&r.histograms);

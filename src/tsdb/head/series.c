@@ -9,28 +9,57 @@
 
 /* ---- the table ---- */
 
-static bool has_labels(const struct head *h, const struct series_slot *s, Labels ls)
+/* An entry is slot + 1 and four bits of the hash: most series that are not meant are not even looked at. Two series have
+ * the same labels when their pairs have the same numbers, and that is what is hashed. */
+enum { TABLE_SLOT_BITS = 28 };
+_Static_assert((uint64_t)HEAD_PAGES_MAX * HEAD_PAGE_SLOTS < UINT32_C(1) << TABLE_SLOT_BITS, "a slot + 1 fits an entry");
+#define TABLE_SLOT_MASK ((UINT32_C(1) << TABLE_SLOT_BITS) - 1)
+
+static uint32_t pairs_hash(const uint32_t *pairs, size_t n)
 {
-        if (s->n_pairs != ls.n)
-                return false;
-        for (size_t i = 0; i < ls.n; i++)
-                if (!str_eq(pair_value(&h->index, s->pairs[i]), ls.v[i].value) ||
-                    !str_eq(pair_name(&h->index, s->pairs[i]), ls.v[i].name))
-                        return false;
-        return true;
+        uint64_t h = n;
+        for (size_t i = 0; i < n; i++) {
+                h = (h ^ pairs[i]) * UINT64_C(0x9e3779b97f4a7c15);
+                h ^= h >> 32;
+        }
+        return (uint32_t)h;
 }
 
-uint32_t series_find(const struct head *h, Labels ls, uint32_t hash)
+static inline uint32_t table_entry(uint32_t slot, uint32_t hash)
+{
+        return (slot + 1) | (hash & ~TABLE_SLOT_MASK);
+}
+
+static inline uint32_t entry_slot(uint32_t entry)
+{
+        return (entry & TABLE_SLOT_MASK) - 1;
+}
+
+static uint32_t table_find(const struct head *h, const uint32_t *pairs, size_t n, uint32_t hash)
 {
         if (!h->table_cap)
                 return UINT32_MAX;
         uint32_t mask = h->table_cap - 1;
         for (uint32_t i = hash & mask; h->table[i]; i = (i + 1) & mask) {
-                const struct series_slot *s = series_at(h, h->table[i] - 1);
-                if (s->hash == hash && has_labels(h, s, ls))
-                        return h->table[i] - 1;
+                if ((h->table[i] ^ hash) & ~TABLE_SLOT_MASK)
+                        continue;
+                const struct series_slot *s = series_at(h, entry_slot(h->table[i]));
+                if (s->hash == hash && s->n_pairs == n && memcmp(s->pairs, pairs, n * sizeof *pairs) == 0)
+                        return entry_slot(h->table[i]);
         }
         return UINT32_MAX;
+}
+
+enum { PAIRS_ON_STACK = 64 };
+uint32_t series_find(const struct head *h, Labels ls)
+{
+        uint32_t stack[PAIRS_ON_STACK], *pairs = ls.n <= ARRAY_LEN(stack) ? stack : mem_alloc(ls.n * sizeof *pairs);
+        uint32_t slot = UINT32_MAX;
+        if (pairs_find(&h->index, ls, pairs))
+                slot = table_find(h, pairs, ls.n, pairs_hash(pairs, ls.n));
+        if (pairs != stack)
+                free(pairs);
+        return slot;
 }
 
 static void table_put(struct head *h, uint32_t slot, uint32_t hash)
@@ -38,27 +67,28 @@ static void table_put(struct head *h, uint32_t slot, uint32_t hash)
         uint32_t mask = h->table_cap - 1, i = hash & mask;
         while (h->table[i])
                 i = (i + 1) & mask;
-        h->table[i] = slot + 1;
+        h->table[i] = table_entry(slot, hash);
 }
 
 static void table_grow(struct head *h)
 {
-        uint32_t *old = h->table, old_cap = h->table_cap;
-        h->table_cap = old_cap ? old_cap * 2 : 1024;
+        free(h->table);
+        h->table_cap = h->table_cap ? h->table_cap * 2 : 1024;
         h->table = mem_zalloc((size_t)h->table_cap * sizeof *h->table);
-        for (uint32_t i = 0; i < old_cap; i++)
-                if (old[i])
-                        table_put(h, old[i] - 1, series_at(h, old[i] - 1)->hash);
-        free(old);
+        for (uint32_t slot = 0; slot < h->n_slots; slot++) {
+                const struct series_slot *s = series_at(h, slot);
+                if (s->pairs)
+                        table_put(h, slot, s->hash);
+        }
 }
 
 static void table_remove(struct head *h, uint32_t slot)
 {
         uint32_t mask = h->table_cap - 1, hole = series_at(h, slot)->hash & mask;
-        while (h->table[hole] != slot + 1)
+        while (entry_slot(h->table[hole]) != slot)
                 hole = (hole + 1) & mask;
         for (uint32_t i = (hole + 1) & mask; h->table[i]; i = (i + 1) & mask) {
-                uint32_t home = series_at(h, h->table[i] - 1)->hash & mask;
+                uint32_t home = series_at(h, entry_slot(h->table[i]))->hash & mask;
                 if (((i - home) & mask) >= ((i - hole) & mask)) {
                         h->table[hole] = h->table[i];
                         hole = i;
@@ -85,7 +115,8 @@ static uint32_t slot_take(struct head *h)
         return slot;
 }
 
-static uint32_t series_make(struct head *h, Labels ls, uint32_t hash, uint64_t wal_ref, bool pin)
+static uint32_t series_make(struct head *h, struct series_writer *w, const uint32_t *pairs, size_t n, uint32_t hash,
+                            uint64_t wal_ref)
 {
         if ((load_relaxed(&h->n_series) + 1) * 4 > (uint64_t)h->table_cap * 3)
                 table_grow(h);
@@ -105,42 +136,49 @@ static uint32_t series_make(struct head *h, Labels ls, uint32_t hash, uint64_t w
         uint32_t applied = load_relaxed(&h->applied);
         for (size_t i = 0; i < HEAD_ISOLATED; i++)
                 s->commits[i] = applied;
-        s->n_pairs = (uint16_t)ls.n;
+        s->n_pairs = (uint16_t)n;
         s->hash = hash;
-        s->pairs = slab_alloc(&h->slab, ls.n * sizeof *s->pairs);
-        pairs_add(&h->index, slot, ls, s->pairs);
+        s->pairs = writer_alloc(w, h, n * sizeof *s->pairs);
+        memcpy(s->pairs, pairs, n * sizeof *s->pairs);
         __atomic_store_n(&s->gen, s->gen + 1, __ATOMIC_SEQ_CST);
-        __atomic_fetch_sub(&s->pending, SERIES_DEAD - (pin ? 1 : 0), __ATOMIC_SEQ_CST);
+        __atomic_fetch_sub(&s->pending, SERIES_DEAD, __ATOMIC_SEQ_CST);
         mutex_unlock(stripe);
+        pairs_add(&h->index, slot, pairs, n);
         table_put(h, slot, hash);
         h->n_made++;
         __atomic_fetch_add(&h->n_series, 1, __ATOMIC_RELAXED);
         return slot;
 }
 
+uint32_t series_get_or_make_locked(struct head *h, struct series_writer *w, Labels ls, Labels like,
+                                   const uint32_t *like_pairs, uint32_t *pairs, uint64_t wal_ref, bool *ret_made)
+{
+        bool is_new = pairs_make(&h->index, ls, like, like_pairs, pairs);
+        uint32_t hash = pairs_hash(pairs, ls.n);
+        /* gc marks and removes under the write lock, so what is found now is alive. */
+        uint32_t slot = is_new ? UINT32_MAX : table_find(h, pairs, ls.n, hash);
+        *ret_made = slot == UINT32_MAX;
+        return slot == UINT32_MAX ? series_make(h, w, pairs, ls.n, hash, wal_ref) : slot;
+}
+
 uint32_t series_get_or_make(struct head *h, Labels ls, uint64_t wal_ref, bool pin, bool *ret_made)
 {
-        uint64_t h64 = labels_hash(ls);
-        uint32_t hash = (uint32_t)(h64 ^ h64 >> 32);
         *ret_made = false;
         rwlock_read(&h->index_lock);
-        uint32_t slot = series_find(h, ls, hash);
-        uint64_t n_made = h->n_made;
+        uint32_t slot = series_find(h, ls);
         bool ok = slot != UINT32_MAX && (!pin || series_pin(h, slot, load_relaxed(&series_at(h, slot)->gen)));
         rwlock_unlock(&h->index_lock);
         if (ok)
                 return slot;
+        uint32_t stack[PAIRS_ON_STACK], *pairs = ls.n <= ARRAY_LEN(stack) ? stack : mem_alloc(ls.n * sizeof *pairs);
+        struct series_writer w = {.slab = NULL};
         rwlock_write(&h->index_lock);
-        if (slot != UINT32_MAX || n_made != h->n_made) /* else nobody made it in between */
-                slot = series_find(h, ls, hash);
-        /* gc marks and removes under the write lock, so what is found now is alive. */
-        if (slot == UINT32_MAX) {
-                slot = series_make(h, ls, hash, wal_ref, pin);
-                *ret_made = true;
-        } else if (pin) {
+        slot = series_get_or_make_locked(h, &w, ls, (Labels){NULL, 0}, NULL, pairs, wal_ref, ret_made);
+        if (pin)
                 __atomic_fetch_add(&series_at(h, slot)->pending, 1, __ATOMIC_SEQ_CST);
-        }
         rwlock_unlock(&h->index_lock);
+        if (pairs != stack)
+                free(pairs);
         return slot;
 }
 
@@ -160,12 +198,12 @@ void series_unpin(struct head *h, uint32_t slot)
         __atomic_fetch_sub(&series_at(h, slot)->pending, 1, __ATOMIC_SEQ_CST);
 }
 
-void series_drop_open_locked(struct head *h, struct series_slot *s)
+void series_drop_open(struct series_writer *w, struct head *h, struct series_slot *s)
 {
         if (s->open_flags & OPEN_HISTOGRAM)
                 histogram_chunk_free(series_histogram(s));
         else
-                slab_free(&h->slab, s->open, s->cap_open);
+                writer_free(w, h, s->open, s->cap_open);
         s->open_flags &= (uint8_t)~OPEN_HISTOGRAM;
         s->open = NULL;
         s->cap_open = 0;
@@ -201,16 +239,16 @@ Labels series_labels(const struct head *h, const struct series_slot *s, struct a
 
 /* ---- chunks ---- */
 
-void series_full_push_locked(struct head *h, struct series_slot *s, struct full_chunk c)
+void series_full_push(struct series_writer *w, struct head *h, struct series_slot *s, struct full_chunk c)
 {
         if (s->n_full == UINT16_MAX)
                 bug("too many chunks in a series of the head");
         if (s->n_full == s->cap_full) {
                 uint16_t cap = (uint16_t)MIN(s->cap_full ? s->cap_full + s->cap_full / 2 + 1 : 2, UINT16_MAX);
-                struct full_chunk *v = slab_alloc(&h->slab, cap * sizeof *v);
+                struct full_chunk *v = writer_alloc(w, h, cap * sizeof *v);
                 if (s->n_full)
                         memcpy(v, s->full, s->n_full * sizeof *v);
-                slab_free(&h->slab, s->full, s->cap_full * sizeof *v);
+                writer_free(w, h, s->full, s->cap_full * sizeof *v);
                 s->full = v;
                 s->cap_full = cap;
         }
@@ -218,26 +256,26 @@ void series_full_push_locked(struct head *h, struct series_slot *s, struct full_
 }
 
 /* The open chunk's bytes become a full one in memory; the next flush takes it to the file. */
-void series_chunk_keep_locked(struct head *h, uint32_t slot, struct series_slot *s)
+void series_chunk_keep(struct series_writer *w, struct head *h, uint32_t slot, struct series_slot *s)
 {
         Str data = series_open_data(s);
         size_t n = data.n;
-        uint8_t *p = slab_alloc(&h->slab, n);
+        uint8_t *p = writer_alloc(w, h, n);
         memcpy(p, data.p, n);
-        series_full_push_locked(h, s,
-                                (struct full_chunk){.p = p,
-                                                    .mint_ms = s->open_mint_ms,
-                                                    .span_ms = (uint32_t)(s->app.t - s->open_mint_ms),
-                                                    .n_bytes = (uint32_t)n & 0x7ffffff,
-                                                    .is_memory = 1,
-                                                    .encoding = (unsigned)series_open_encoding(s) & 15});
-        vec_push(&h->memory_chunks, (struct memory_chunk){slot, s->gen, p});
+        series_full_push(w, h, s,
+                         (struct full_chunk){.p = p,
+                                             .mint_ms = s->open_mint_ms,
+                                             .span_ms = (uint32_t)(s->app.t - s->open_mint_ms),
+                                             .n_bytes = (uint32_t)n & 0x7ffffff,
+                                             .is_memory = 1,
+                                             .encoding = (unsigned)series_open_encoding(s) & 15});
+        vec_push(w->full, (struct memory_chunk){slot, s->gen, p});
 }
 
-void series_chunk_finish_locked(struct head *h, uint32_t slot, struct series_slot *s)
+void series_chunk_finish(struct series_writer *w, struct head *h, uint32_t slot, struct series_slot *s)
 {
-        series_chunk_keep_locked(h, slot, s);
-        series_drop_open_locked(h, s);
+        series_chunk_keep(w, h, slot, s);
+        series_drop_open(w, h, s);
 }
 
 TimeMs series_range_end(TimeMs t, int64_t width)
@@ -256,38 +294,39 @@ TimeMs series_chunk_end_time(TimeMs start, TimeMs cur, TimeMs max, double ratio_
         return (TimeMs)((double)start + (double)(max - start) / floor(n));
 }
 
-static void chunk_start(struct head *h, struct series_slot *s, TimeMs t)
+static void chunk_start(struct series_writer *w, struct head *h, struct series_slot *s, TimeMs t)
 {
         s->cap_open = 32;
-        s->open = slab_alloc(&h->slab, s->cap_open);
+        s->open = writer_alloc(w, h, s->cap_open);
         xor_appender_init(&s->app, s->open);
         s->open_mint_ms = t;
         s->next_at_ms = series_range_end(t, h->opts.chunk_range_ms);
-        h->stats.chunks_created++;
+        ++*w->chunks_created;
 }
 
-bool series_append_locked(struct head *h, uint32_t slot, struct series_slot *s, TimeMs t, double v, uint32_t commit)
+bool series_append_by(struct series_writer *w, struct head *h, uint32_t slot, struct series_slot *s, TimeMs t,
+                      double v, uint32_t commit)
 {
         if (load_relaxed(&s->last_t) >= t && (s->open || s->n_full))
                 return false;
         if (UNLIKELY(s->open_flags & OPEN_HISTOGRAM))
-                series_chunk_finish_locked(h, slot, s);
+                series_chunk_finish(w, h, slot, s);
         if (s->open) {
                 int n = s->app.n;
                 if (n == h->samples_per_chunk / 4)
                         s->next_at_ms = series_chunk_end_time(s->open_mint_ms, s->app.t, s->next_at_ms, 4);
                 if (xor_bytes(&s->app) > CHUNK_BYTES_MAX || t >= s->next_at_ms || n >= h->samples_per_chunk * 2 ||
                     (uint64_t)t - (uint64_t)s->open_mint_ms > UINT32_MAX)
-                        series_chunk_finish_locked(h, slot, s);
+                        series_chunk_finish(w, h, slot, s);
         }
         if (!s->open)
-                chunk_start(h, s, t);
+                chunk_start(w, h, s, t);
         while (!xor_append(&s->app, s->open, s->cap_open, t, v)) {
                 uint16_t cap = (uint16_t)(s->cap_open < 128 ? s->cap_open * 2
                                                             : s->cap_open + (s->cap_open / 4 + 31) / 32 * 32);
-                uint8_t *p = slab_alloc(&h->slab, cap);
+                uint8_t *p = writer_alloc(w, h, cap);
                 memcpy(p, s->open, xor_bytes(&s->app));
-                slab_free(&h->slab, s->open, s->cap_open);
+                writer_free(w, h, s->open, s->cap_open);
                 s->open = p;
                 s->cap_open = cap;
         }

@@ -65,15 +65,8 @@ static struct slab_page *page_take(struct slab *s)
         return page;
 }
 
-void *slab_alloc(struct slab *s, size_t n)
+static void *block_take_locked(struct slab *s, size_t c, size_t bytes)
 {
-        mutex_lock(&s->mu);
-        if (n > SLAB_MAX) {
-                s->bytes += n;
-                mutex_unlock(&s->mu);
-                return mem_alloc(n);
-        }
-        size_t bytes, c = class_of(n, &bytes);
         struct slab_page *page;
         if (list_is_empty(&s->partial[c])) {
                 page = page_take(s);
@@ -91,6 +84,34 @@ void *slab_alloc(struct slab *s, size_t n)
         page->used++;
         if (!page->free && page->fresh + bytes > PAGE_BYTES)
                 list_remove(&page->link);
+        return p;
+}
+
+static void block_give_locked(struct slab *s, void *p, size_t c, size_t bytes)
+{
+        struct slab_page *page = (struct slab_page *)(void *)((uintptr_t)p & ~(uintptr_t)(PAGE_BYTES - 1));
+        bool was_full = !page->free && page->fresh + bytes > PAGE_BYTES;
+        memcpy(p, &page->free, sizeof(void *));
+        page->free = p;
+        if (--page->used == 0) {
+                list_remove(&page->link);
+                list_push_front(&s->empty, &page->link);
+                s->empty_bytes += PAGE_BYTES;
+        } else if (was_full) {
+                list_push_back(&s->partial[c], &page->link);
+        }
+}
+
+void *slab_alloc(struct slab *s, size_t n)
+{
+        mutex_lock(&s->mu);
+        if (n > SLAB_MAX) {
+                s->bytes += n;
+                mutex_unlock(&s->mu);
+                return mem_alloc(n);
+        }
+        size_t bytes, c = class_of(n, &bytes);
+        void *p = block_take_locked(s, c, bytes);
         mutex_unlock(&s->mu);
         return p;
 }
@@ -105,17 +126,7 @@ void slab_free(struct slab *s, void *p, size_t n)
                 free(p);
         } else {
                 size_t bytes, c = class_of(n, &bytes);
-                struct slab_page *page = (struct slab_page *)(void *)((uintptr_t)p & ~(uintptr_t)(PAGE_BYTES - 1));
-                bool was_full = !page->free && page->fresh + bytes > PAGE_BYTES;
-                memcpy(p, &page->free, sizeof(void *));
-                page->free = p;
-                if (--page->used == 0) {
-                        list_remove(&page->link);
-                        list_push_front(&s->empty, &page->link);
-                        s->empty_bytes += PAGE_BYTES;
-                } else if (was_full) {
-                        list_push_back(&s->partial[c], &page->link);
-                }
+                block_give_locked(s, p, c, bytes);
         }
         mutex_unlock(&s->mu);
 }
@@ -126,4 +137,75 @@ uint64_t slab_bytes(struct slab *s)
         uint64_t n = s->bytes - s->empty_bytes;
         mutex_unlock(&s->mu);
         return n;
+}
+
+/* ---- at hand ---- */
+
+enum { AT_HAND_BYTES = 4096 }; /* of a class, taken at once; twice as much is held at most */
+
+void slab_local_init(struct slab_local *l, struct slab *of)
+{
+        *l = (struct slab_local){.of = of};
+}
+
+/* Leaves keep blocks of the class. */
+static void give_back(struct slab_local *l, size_t c, size_t bytes, uint32_t keep)
+{
+        mutex_lock(&l->of->mu);
+        while (l->at_hand[c].n > keep) {
+                void *p = l->at_hand[c].free;
+                memcpy(&l->at_hand[c].free, p, sizeof(void *));
+                l->at_hand[c].n--;
+                block_give_locked(l->of, p, c, bytes);
+        }
+        mutex_unlock(&l->of->mu);
+}
+
+void slab_local_done(struct slab_local *l)
+{
+        for (size_t c = 0; c < SLAB_CLASSES; c++) {
+                size_t bytes = c < SLAB_FINE_MAX / 8 ? (c + 1) * 8 : SLAB_FINE_MAX + (c - SLAB_FINE_MAX / 8 + 1) * 64;
+                if (l->at_hand[c].n)
+                        give_back(l, c, bytes, 0);
+        }
+}
+
+void *slab_local_alloc(struct slab_local *l, size_t n)
+{
+        if (n > SLAB_MAX)
+                return slab_alloc(l->of, n);
+        size_t bytes, c = class_of(n, &bytes);
+        if (!l->at_hand[c].n) {
+                void *got[AT_HAND_BYTES / 8];
+                uint32_t want = (uint32_t)MAX(AT_HAND_BYTES / bytes, (size_t)2);
+                mutex_lock(&l->of->mu);
+                for (uint32_t i = 0; i < want; i++)
+                        got[i] = block_take_locked(l->of, c, bytes);
+                mutex_unlock(&l->of->mu);
+                for (uint32_t i = want; i-- > 0;) { /* they go out in the order of their addresses */
+                        memcpy(got[i], &l->at_hand[c].free, sizeof(void *));
+                        l->at_hand[c].free = got[i];
+                }
+                l->at_hand[c].n = want;
+        }
+        void *p = l->at_hand[c].free;
+        memcpy(&l->at_hand[c].free, p, sizeof(void *));
+        l->at_hand[c].n--;
+        return p;
+}
+
+void slab_local_free(struct slab_local *l, void *p, size_t n)
+{
+        if (!p)
+                return;
+        if (n > SLAB_MAX) {
+                slab_free(l->of, p, n);
+                return;
+        }
+        size_t bytes, c = class_of(n, &bytes);
+        memcpy(p, &l->at_hand[c].free, sizeof(void *));
+        l->at_hand[c].free = p;
+        uint32_t most = 2 * (uint32_t)MAX(AT_HAND_BYTES / bytes, (size_t)2);
+        if (++l->at_hand[c].n > most)
+                give_back(l, c, bytes, most / 2);
 }

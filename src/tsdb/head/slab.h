@@ -29,4 +29,19 @@ void *slab_alloc(struct slab *s, size_t n);
 void slab_free(struct slab *s, void *p, size_t n); /* NULL is fine */
 uint64_t slab_bytes(struct slab *s);               /* in use, pages by whole */
 
+/* Some blocks of each class at hand of one thread, so that many threads rarely meet at the lock.
+ *   struct slab_local l;  slab_local_init(&l, &s);  …  slab_local_done(&l);      gives back what is at hand
+ * Blocks may be freed elsewhere than where they were made. Threads: one owner. */
+struct slab_local {
+        struct slab *of;
+        struct {
+                void *free;
+                uint32_t n;
+        } at_hand[SLAB_CLASSES];
+};
+void slab_local_init(struct slab_local *l, struct slab *of);
+void slab_local_done(struct slab_local *l);
+void *slab_local_alloc(struct slab_local *l, size_t n);
+void slab_local_free(struct slab_local *l, void *p, size_t n); /* NULL is fine */
+
 #endif

@@ -90,6 +90,17 @@ static struct error *segment_open(struct wal_reader *r, bool *ret_more)
         return NULL;
 }
 
+struct error *wal_reader_skip(struct wal_reader *r, int segment, uint64_t offset)
+{
+        bool more;
+        if (!r->segments.n || r->segments.p[0] != segment)
+                return NULL;
+        struct error *e = segment_open(r, &more);
+        if (!e)
+                r->at = r->good = (size_t)MIN(offset, (uint64_t)r->seg.n);
+        return e;
+}
+
 static struct error *damage(struct wal_reader *r, struct error *take_why)
 {
         enum error_kind k = error_get_kind(take_why);

@@ -24,6 +24,9 @@ struct wal_reader *wal_reader_new_bytes(Str segment);
 void wal_reader_close(struct wal_reader *r); /* NULL is fine */
 /* The record is valid until the next call. */
 struct error *wal_reader_next(struct wal_reader *r, Str *ret, bool *ret_more) MUST_CHECK;
+/* Before the first record: what stands in the segment up to offset is passed over. A segment that is not there, or is
+ * shorter, has nothing to pass over: it is read from its end. */
+struct error *wal_reader_skip(struct wal_reader *r, int segment, uint64_t offset) MUST_CHECK;
 int wal_reader_segment(const struct wal_reader *r);     /* of the last record, or of the damage; -1: none yet */
 uint64_t wal_reader_offset(const struct wal_reader *r); /* end of the last whole record in that segment */
 

@@ -9,6 +9,7 @@
 #include "base/file.h"
 #include "base/rand.h"
 #include "base/test.h"
+#include "tsdb/wal/ahead.h"
 #include "tsdb/wal/checkpoint.h"
 #include "tsdb/wal/reader.h"
 #include "tsdb/wal/record.h"
@@ -46,6 +47,31 @@ static void log_range(struct wal *w, enum wal_compression c, uint64_t from, uint
         buf_done(&rec);
 }
 
+/* Reading ahead gives what the reader gave: as many records, the same damage at the same place. */
+static void check_ahead(const char *dir, uint64_t n, const struct error *want, int segment, uint64_t offset)
+{
+        struct wal_ahead *a;
+        struct buf rec = BUF_INIT(1 << 20);
+        struct wal_record got;
+        CHECK_OK(wal_ahead_open(dir, 0, WAL_ALL_SEGMENTS, 0, &a));
+        for (uint64_t i = 0; i < n; i++) {
+                CHECK_OK(wal_ahead_next(a, &got));
+                CHECK(got.is_there);
+                put_record(&rec, i);
+                CHECK_STRS(got.bytes, buf_str(&rec));
+        }
+        struct error *e = wal_ahead_next(a, &got);
+        CHECK(!got.is_there);
+        CHECK_STR(str_from(e ? error_str(e) : ""), want ? error_str(want) : "");
+        CHECK_I64(got.segment, segment);
+        CHECK_U64(got.offset, offset);
+        error_free(e);
+        CHECK_OK(wal_ahead_next(a, &got));
+        CHECK(!got.is_there);
+        wal_ahead_close(a);
+        buf_done(&rec);
+}
+
 /* Reads records 0, 1, … and returns how many there were; *ret_e is the damage, if any. */
 static uint64_t read_log(const char *dir, struct error **ret_e, int *ret_segment, uint64_t *ret_offset)
 {
@@ -66,6 +92,7 @@ static uint64_t read_log(const char *dir, struct error **ret_e, int *ret_segment
                 *ret_segment = wal_reader_segment(r);
         if (ret_offset)
                 *ret_offset = wal_reader_offset(r);
+        check_ahead(dir, n, *ret_e, wal_reader_segment(r), wal_reader_offset(r));
         wal_reader_close(r);
         buf_done(&want);
         return n;
@@ -84,6 +111,37 @@ static char *fresh_dir(const char *name)
         char *d = path_join(test_dir(), name);
         CHECK_OK(dir_remove_all(d));
         return d;
+}
+
+TEST(wal, reading_ahead_may_begin_inside_a_segment_and_end_at_any_record)
+{
+        char *dir = fresh_dir("ahead");
+        struct wal *w;
+        struct buf want = BUF_INIT(1 << 20);
+        CHECK_OK(wal_open(dir, NULL, &w));
+        log_range(w, WAL_SNAPPY, 0, 90);
+        uint64_t offset = wal_segment_offset(w);
+        log_range(w, WAL_SNAPPY, 90, 400);
+        CHECK_OK(wal_close(w));
+        for (uint64_t end = 90; end <= 400; end += 31) {
+                struct wal_ahead *a;
+                struct wal_record rec;
+                CHECK_OK(wal_ahead_open(dir, 0, WAL_ALL_SEGMENTS, offset, &a));
+                for (uint64_t i = 90; i < end; i++) {
+                        CHECK_OK(wal_ahead_next(a, &rec));
+                        put_record(&want, i);
+                        CHECK_STRS(rec.bytes, buf_str(&want));
+                }
+                wal_ahead_close(a);
+        }
+        struct wal_ahead *a;
+        struct wal_record rec;
+        CHECK_OK(wal_ahead_open(dir, 0, WAL_ALL_SEGMENTS, UINT64_MAX, &a)); /* behind the end of the segment */
+        CHECK_OK(wal_ahead_next(a, &rec));
+        CHECK(!rec.is_there);
+        wal_ahead_close(a);
+        buf_done(&want);
+        free(dir);
 }
 
 static const struct wal_opts small = {.segment_bytes = 4 * WAL_PAGE_BYTES};
