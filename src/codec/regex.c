@@ -75,7 +75,7 @@ static void rewrite_for_re2(Str pattern, struct buf *out, bool *ret_bad)
         }
 }
 
-static struct error *compile(Str pattern, struct regex_shim **ret)
+static struct error *compile(Str pattern, bool dot_nl, struct regex_shim **ret)
 {
         struct buf text = BUF_INIT(BUF_NO_LIMIT);
         bool bad;
@@ -84,7 +84,7 @@ static struct error *compile(Str pattern, struct regex_shim **ret)
         char arg[1024] = "\\C";
         size_t arg_n = 2;
         struct regex_shim *shim =
-                bad ? NULL : regex_shim_new(text.p ? text.p : "", text.n, &reason, arg, sizeof arg, &arg_n);
+                bad ? NULL : regex_shim_new(text.p ? text.p : "", text.n, dot_nl, &reason, arg, sizeof arg, &arg_n);
         if (shim) {
                 *ret = shim;
                 buf_done(&text);
@@ -180,7 +180,7 @@ static struct error *regex_make(Str pattern, bool anchored, struct regex **ret)
                 *ret = re;
                 return NULL;
         }
-        struct error *e = compile(pattern, &re->shim);
+        struct error *e = compile(pattern, /* dot_nl= */ true, &re->shim);
         if (anchored && (e || str_contains(pattern, STR("\\Q")))) { /* an open \Q would swallow the anchor */
                 struct buf whole = BUF_INIT(BUF_NO_LIMIT);
                 buf_puts(&whole, "^(?s:");
@@ -189,7 +189,7 @@ static struct error *regex_make(Str pattern, bool anchored, struct regex **ret)
                 error_ignore(e, "the text of the whole expression decides");
                 regex_shim_free(re->shim);
                 re->shim = NULL;
-                e = compile(buf_str(&whole), &re->shim);
+                e = compile(buf_str(&whole), /* dot_nl= */ true, &re->shim);
                 buf_done(&whole);
         }
         if (e) {
@@ -364,20 +364,17 @@ static bool template_name(Str t, Str *ret_name, size_t *ret_taken)
 }
 
 /* A number without leading zeros below 10^8 is an index, all else a name. */
-static int template_group(const struct regex *re, Str name)
+static int template_group(const struct regex_shim *shim, Str name)
 {
         uint64_t n;
         if (name.n <= 8 && str_to_u64(name, &n) && !(name.p[0] == '0' && name.n > 1))
                 return (int)n;
-        return regex_group_index(re, name);
+        return shim ? regex_shim_group_index(shim, name.p, name.n) : -1;
 }
 
-bool regex_expand(const struct regex *re, Str s, Str template, struct buf *ret)
+static void put_expanded(struct buf *ret, Str template, const struct regex_shim *shim, const Str *group, int n)
 {
-        int n = regex_groups(re) + 1;
-        Str few[16], *group = n <= (int)ARRAY_LEN(few) ? few : mem_alloc((size_t)n * sizeof *group);
-        bool ok = regex_match_groups(re, s, group, n);
-        while (ok && template.n > 0) {
+        while (template.n > 0) {
                 ptrdiff_t at = str_find(template, '$');
                 if (at < 0) {
                         buf_put(ret, template);
@@ -391,7 +388,7 @@ bool regex_expand(const struct regex *re, Str s, Str template, struct buf *ret)
                         buf_putc(ret, '$');
                         taken = 2;
                 } else if (template_name(template, &name, &taken)) {
-                        int i = template_group(re, name);
+                        int i = template_group(shim, name);
                         if (i >= 0 && i < n)
                                 buf_put(ret, group[i]);
                 } else {
@@ -399,7 +396,75 @@ bool regex_expand(const struct regex *re, Str s, Str template, struct buf *ret)
                 }
                 template = str_skip(template, taken);
         }
+}
+
+bool regex_expand(const struct regex *re, Str s, Str template, struct buf *ret)
+{
+        int n = regex_groups(re) + 1;
+        Str few[16], *group = n <= (int)ARRAY_LEN(few) ? few : mem_alloc((size_t)n * sizeof *group);
+        bool ok = regex_match_groups(re, s, group, n);
+        if (ok)
+                put_expanded(ret, template, re->shim, group, n);
         if (group != few)
                 free(group);
         return ok;
+}
+
+/* ---- unanchored ---- */
+
+struct regex_search {
+        struct regex_shim *shim;
+};
+
+struct error *regex_search_new(Str pattern, struct regex_search **ret)
+{
+        struct regex_shim *shim;
+        if (pattern.n > MAX_PATTERN_BYTES)
+                return error_new(ERROR_LIMIT, "error parsing regexp: expression too large: %zu bytes, at most %d are allowed", pattern.n, MAX_PATTERN_BYTES);
+        struct error *e = compile(pattern, /* dot_nl= */ false, &shim);
+        if (e)
+                return e;
+        *ret = mem_new(struct regex_search);
+        (*ret)->shim = shim;
+        return NULL;
+}
+
+void regex_search_free(struct regex_search *re)
+{
+        if (!re)
+                return;
+        regex_shim_free(re->shim);
+        free(re);
+}
+
+bool regex_search_matches(const struct regex_search *re, Str s)
+{
+        return regex_shim_find(re->shim, s.n ? s.p : "", s.n, 0, NULL, 0);
+}
+
+void regex_search_replace_all(const struct regex_search *re, Str s, Str template, struct buf *ret)
+{
+        int n = regex_shim_groups(re->shim) + 1;
+        struct regex_shim_group *found = mem_alloc((size_t)n * sizeof *found);
+        Str *group = mem_alloc((size_t)n * sizeof *group);
+        const char *p = s.n ? s.p : "";
+        size_t last = 0, at = 0;
+        while (at <= s.n && !buf_is_over(ret) && regex_shim_find(re->shim, p, s.n, at, found, n)) {
+                size_t from = (size_t)(found[0].p - p), to = from + found[0].n;
+                buf_append(ret, p + last, from - last);
+                /* An empty match right behind the last one does not count. */
+                if (to > last || from == 0) {
+                        for (int i = 0; i < n; i++)
+                                group[i] = (Str){found[i].p, found[i].p ? found[i].n : 0};
+                        put_expanded(ret, template, re->shim, group, n);
+                }
+                last = to;
+                uint32_t r;
+                size_t width = at < s.n ? utf8_decode(str_skip(s, at), &r) : 1;
+                at = at + (width ? width : 1) > to ? at + (width ? width : 1) : to;
+        }
+        if (last < s.n)
+                buf_append(ret, p + last, s.n - last);
+        free(found);
+        free(group);
 }

@@ -31,4 +31,11 @@ bool regex_match_groups(const struct regex *re, Str s, Str *ret_group, int n_gro
 /* Go's Regexp.Expand over a whole match: $1 ${1} $name $$; false and nothing written when s does not match. */
 bool regex_expand(const struct regex *re, Str s, Str template, struct buf *ret);
 
+/* Go's regexp as it is: matches anywhere, '.' is no newline. For functions of templates. */
+struct regex_search;
+struct error *regex_search_new(Str pattern, struct regex_search **ret) MUST_CHECK; /* errors as regex_new */
+void regex_search_free(struct regex_search *re);                                   /* NULL is fine */
+bool regex_search_matches(const struct regex_search *re, Str s);
+void regex_search_replace_all(const struct regex_search *re, Str s, Str template, struct buf *ret); /* ReplaceAllString */
+
 #endif

@@ -48,11 +48,11 @@ static const char *reason_of(RE2::ErrorCode code)
         }
 }
 
-struct regex_shim *regex_shim_new(const char *p, size_t n, const char **ret_reason, char *arg, size_t arg_cap, size_t *ret_arg_n)
+struct regex_shim *regex_shim_new(const char *p, size_t n, bool dot_nl, const char **ret_reason, char *arg, size_t arg_cap, size_t *ret_arg_n)
 {
         RE2::Options o;
         o.set_log_errors(false);
-        o.set_dot_nl(true);
+        o.set_dot_nl(dot_nl);
         o.set_max_mem(64 << 20);
         auto *shim = new regex_shim(re2::StringPiece(p, n), o);
         if (shim->re.ok())
@@ -87,11 +87,11 @@ int regex_shim_group_index(const struct regex_shim *re, const char *name, size_t
         return at == names.end() ? -1 : at->second;
 }
 
-bool regex_shim_match_groups(const struct regex_shim *re, const char *p, size_t n, struct regex_shim_group *group, int n_group)
+static bool match(const struct regex_shim *re, const char *p, size_t n, size_t from, RE2::Anchor anchor, struct regex_shim_group *group, int n_group)
 {
         enum { MANY = 32 };
         re2::StringPiece few[MANY], *sub = n_group <= MANY ? few : new re2::StringPiece[(size_t)n_group];
-        bool ok = re->re.Match(re2::StringPiece(p, n), 0, n, RE2::ANCHOR_BOTH, sub, std::min(n_group, re->re.NumberOfCapturingGroups() + 1));
+        bool ok = re->re.Match(re2::StringPiece(p, n), from, n, anchor, sub, std::min(n_group, re->re.NumberOfCapturingGroups() + 1));
         for (int i = 0; ok && i < n_group; i++) {
                 group[i].p = sub[i].data();
                 group[i].n = sub[i].size();
@@ -99,4 +99,14 @@ bool regex_shim_match_groups(const struct regex_shim *re, const char *p, size_t 
         if (sub != few)
                 delete[] sub;
         return ok;
+}
+
+bool regex_shim_match_groups(const struct regex_shim *re, const char *p, size_t n, struct regex_shim_group *group, int n_group)
+{
+        return match(re, p, n, 0, RE2::ANCHOR_BOTH, group, n_group);
+}
+
+bool regex_shim_find(const struct regex_shim *re, const char *p, size_t n, size_t from, struct regex_shim_group *group, int n_group)
+{
+        return match(re, p, n, from, RE2::UNANCHORED, group, n_group);
 }

@@ -161,9 +161,7 @@ static void utf8_locale_make(void)
         utf8_locale = newlocale(LC_CTYPE_MASK, "C.UTF-8", (locale_t)0);
 }
 
-/* As strings.ToLower and ToUpper: rune by rune, bytes that are no UTF-8 become U+FFFD, but only if some byte is not
- * ASCII. */
-static void put_case(struct buf *b, Str s, bool upper)
+void buf_put_case(struct buf *b, Str s, bool upper)
 {
         pthread_once(&utf8_locale_once, utf8_locale_make);
         while (s.n > 0) {
@@ -343,7 +341,7 @@ static bool apply(const struct relabel_rule *r, struct labels_builder *b, struct
         case RELABEL_UPPERCASE: {
                 struct buf text = BUF_INIT(a->limit_bytes);
                 Str result;
-                put_case(&text, value, r->action == RELABEL_UPPERCASE);
+                buf_put_case(&text, value, r->action == RELABEL_UPPERCASE);
                 bool ok = keep_text(&text, a, &result);
                 buf_done(&text);
                 if (ok)

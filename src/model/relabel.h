@@ -35,5 +35,7 @@ struct error *relabel_rule_check(struct relabel_rule *r) MUST_CHECK;
 void relabel_rule_done(struct relabel_rule *r);
 /* Applies the rules in order; false: dropped. New strings are put in the arena; a result that its budget cannot hold is dropped too. */
 bool relabel_process(const struct relabel_rule *rules, size_t n, struct labels_builder *b, struct arena *a);
+/* strings.ToUpper and ToLower: rune by rune, bytes that are no UTF-8 become U+FFFD. */
+void buf_put_case(struct buf *b, Str s, bool upper);
 
 #endif
