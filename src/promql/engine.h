@@ -31,6 +31,8 @@ struct engine_opts {
         bool per_step_stats, delayed_name_removal;
         bool type_and_unit_labels;              /* rate() judges counters by __type__ */
         bool use_start_times;                   /* rate(), irate(), increase(), resets() look at them, start_timestamp() gives them */
+        bool closed_ranges;                     /* a range [t - r, t] and the lookback have their left end too, as Prometheus 2 and Thanos 0.36;
+                                                 * else it is left out */
         const char *active_log_dir;             /* keeps queries.active there; NULL: none */
         struct metric_registry *metrics;        /* prometheus_engine_*; NULL: none */
 };

@@ -76,7 +76,7 @@ struct error *eval_subquery(struct exec *q, const struct steps *st, struct node 
         TimeMs from = first - n->offset_ms - n->range_ms;
         struct steps sub = {.interval = n->step_ms, .end = last - n->offset_ms};
         sub.start = n->step_ms * (from / n->step_ms);
-        if (sub.start <= from)
+        if (sub.start <= from - q->closed_ms)
                 sub.start += n->step_ms;
         sub.n = sub.end < sub.start ? 0 : (size_t)((sub.end - sub.start) / sub.interval) + 1;
         struct error *e = too_many_steps(q, &sub);
@@ -84,7 +84,7 @@ struct error *eval_subquery(struct exec *q, const struct steps *st, struct node 
                 return e;
         struct sample_stats *stats = arena_new(q->arena, struct sample_stats);
         sub.stats = stats;
-        bool gaps = st->n > 1 && st->interval > n->range_ms;
+        bool gaps = st->n > 1 && st->interval > n->range_ms + q->closed_ms;
         if (gaps || (st->n > 1 && st->stats->total_per_step)) {
                 stats->total_per_step = exec_alloc(q, 2 * sub.n, sizeof(uint64_t), &e);
                 if (e)
@@ -100,7 +100,7 @@ struct error *eval_subquery(struct exec *q, const struct steps *st, struct node 
                 TimeMs t = step_time(&sub, k) + n->offset_ms;
                 size_t at = t > st->start ? (size_t)((t - st->start + st->interval - 1) / st->interval) : 0;
                 at = MIN(at, st->n - 1);
-                if (t <= step_time(st, at) - n->range_ms)
+                if (t <= step_time(st, at) - n->range_ms - q->closed_ms)
                         continue;
                 st->stats->read += stats->read_per_step[k];
                 if (st->stats->read_per_step)

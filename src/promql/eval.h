@@ -107,6 +107,7 @@ struct exec {
         const bool *cancel;
         size_t max_samples, max_bytes;
         int64_t lookback_ms, subquery_step_ms;
+        int64_t closed_ms;              /* 1: windows have their left end; times are whole ms, so they begin after one ms less. In lookback_ms already */
         bool delayed_name_removal, type_and_unit_labels, use_start_times;
         TimeMs start, end;              /* of the query, for start(), end() */
         int64_t step_ms;                /* 0: instant */
@@ -222,6 +223,7 @@ struct error *eval_matrix(struct exec *q, const struct steps *st, struct node *n
 struct range_call {
         enum function_id func;
         int64_t range_ms;
+        int64_t closed_ms;              /* as exec */
         enum selector_modifier modifier;
         int64_t lookback_ms;
         const struct steps *steps;

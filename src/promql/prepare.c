@@ -143,7 +143,7 @@ static void add_selection(struct exec *q, struct node *n, const struct around *i
         if (range_ms == 0) {
                 start -= q->lookback_ms - 1;
         } else {
-                start -= range_ms - 1;
+                start -= range_ms - 1 + q->closed_ms;
                 if (mod != SELECTOR_PLAIN)
                         start -= q->lookback_ms;
         }

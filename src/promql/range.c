@@ -380,7 +380,7 @@ void range_row(const struct range_call *c, struct worker *wk, const struct sampl
         bool per_step = wk->total_per_step != NULL;
         if (plain && !c->has_at && !per_step && range_row_plain(c, wk, s, out, info))
                 return;
-        int64_t before = plain ? 0 : c->lookback_ms, behind = c->modifier == SELECTOR_SMOOTHED ? c->lookback_ms : 0;
+        int64_t before = plain ? c->closed_ms : c->lookback_ms, behind = c->modifier == SELECTOR_SMOOTHED ? c->lookback_ms : 0;
         size_t lo = 0, hi = 0, seen = 0;
         for (size_t k = 0; k < c->steps->n; k++) {
                 TimeMs at = c->has_at ? c->at_ms : step_time(c->steps, k);

@@ -481,7 +481,7 @@ struct error *range_row_mixed(const struct range_call *c, struct worker *wk, con
                                  wk->decoded.limit_bytes);
         for (size_t i = 0; i < p.nh; i++)
                 sizes[i] = histogram_samples(p.h[i]);
-        int64_t before = c->modifier == SELECTOR_PLAIN ? 0 : c->lookback_ms;
+        int64_t before = c->modifier == SELECTOR_PLAIN ? c->closed_ms : c->lookback_ms;
         int64_t behind = c->modifier == SELECTOR_SMOOTHED ? c->lookback_ms : 0;
         size_t lo = 0, hi = 0, flo = 0, fhi = 0, hlo = 0, hhi = 0, fseen = 0, hseen = 0;
         for (size_t k = 0; k < c->steps->n && !e; k++) {

@@ -50,7 +50,7 @@ static inline size_t walk_to(struct walk *w, size_t k, struct row_info *info)
         } else {
                 while (w->hi < w->s->n && t[w->hi] <= w->to)
                         w->hi++;
-                while (w->lo < w->hi && t[w->lo] <= w->from)
+                while (w->lo < w->hi && t[w->lo] <= w->from - w->c->closed_ms)
                         w->lo++;
         }
         size_t n = w->hi - w->lo;
@@ -126,7 +126,7 @@ static void plain_rate_row(const struct range_call *c, const struct samples *s, 
                 for (size_t i = 1; i < s->n; i++)
                         resets |= v[i] < v[i - 1];
         struct shape shape = {0};
-        struct walk w = {.c = c, .s = s, .grid = window_grid_of(s, c->steps, c->offset_ms, c->range_ms)};
+        struct walk w = {.c = c, .s = s, .grid = window_grid_of(s, c->steps, c->offset_ms, c->range_ms + c->closed_ms)};
         size_t reset = 1; /* the first one in the window or behind it */
         for (size_t k = 0; k < c->steps->n; k++) {
                 size_t n = walk_to(&w, k, info);
@@ -256,7 +256,7 @@ static void plain_sum_row(const struct range_call *c, struct worker *wk, const s
         const double *wait[LANES];
         int64_t *totals = (int64_t *)scratch_get(wk, s->n + 1);
         bool exact = exact_totals(s->v, s->n, totals);
-        struct walk w = {.c = c, .s = s, .grid = window_grid_of(s, c->steps, c->offset_ms, c->range_ms)};
+        struct walk w = {.c = c, .s = s, .grid = window_grid_of(s, c->steps, c->offset_ms, c->range_ms + c->closed_ms)};
         for (size_t k = 0; k < n_steps; k++) {
                 size_t n = walk_to(&w, k, info);
                 info->n_out += n > 0;

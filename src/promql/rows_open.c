@@ -205,6 +205,7 @@ struct error *rows_open_range(struct exec *q, const struct steps *st, struct nod
         r->p2 = params[1];
         r->call = (struct range_call){.func = n->x->call.func->id,
                                       .range_ms = m->range_ms,
+                                      .closed_ms = q->closed_ms,
                                       .modifier = mod,
                                       .lookback_ms = q->lookback_ms,
                                       .steps = st,
@@ -214,7 +215,7 @@ struct error *rows_open_range(struct exec *q, const struct steps *st, struct nod
                                       .p1 = params[0],
                                       .p2 = params[1]};
         if (m->type == EXPR_MATRIX) {
-                int64_t more = mod == SELECTOR_PLAIN ? 0 : q->lookback_ms;
+                int64_t more = mod == SELECTOR_PLAIN ? q->closed_ms : q->lookback_ms;
                 TimeMs first = s->has_at ? s->at_ms : st->start;
                 r->mint = first - s->offset_ms - m->range_ms - more + 1;
                 if (mod == SELECTOR_SMOOTHED)

@@ -253,7 +253,7 @@ struct error *eval_matrix(struct exec *q, const struct steps *st, struct node *n
                 return e;
         enum selector_modifier mod = s->x->selector.modifier;
         TimeMs to = (s->has_at ? s->at_ms : st->start) - s->offset_ms, from = to - n->range_ms;
-        TimeMs mint = mod == SELECTOR_PLAIN ? from + 1 : from - q->lookback_ms + 1,
+        TimeMs mint = mod == SELECTOR_PLAIN ? from + 1 - q->closed_ms : from - q->lookback_ms + 1,
                maxt = mod == SELECTOR_SMOOTHED ? to + q->lookback_ms : to;
         size_t n_out = 0;
         struct samples *raw = &q->workers[0].raw;

@@ -29,7 +29,7 @@ struct route {
 static void dispatch(struct http_request *r, void *ctx)
 {
         const struct route *route = ctx;
-        struct api a = {.w = route->w, .r = r, .out = BUF_INIT(ANSWER_PIECE_MAX_BYTES)};
+        struct api a = {.w = route->w, .r = r, .engine = route->w->o.engine, .out = BUF_INIT(ANSWER_PIECE_MAX_BYTES)};
         web_cors(route->w, r);
         struct error *e = http_request_form(r, &a.form);
         if (e && route->flags & API_LENIENT_FORM) {
@@ -74,8 +74,11 @@ static void fail_text(struct api *a, enum api_error kind, Str text)
         buf_puts(&a->out, kinds[kind].name);
         buf_puts(&a->out, "\",\"error\":");
         json_put_api_str(&a->out, text);
-        buf_putc(&a->out, '}');
-        http_reply(a->r, kinds[kind].status, "application/json", buf_str(&a->out));
+        buf_puts(&a->out, a->is_thanos ? "}\n" : "}");
+        if (a->is_thanos)
+                http_set_header(a->r, "Cache-Control", STR("no-store"));
+        int status = a->is_thanos && kind == API_CANCELED ? 503 : kinds[kind].status;
+        http_reply(a->r, status, "application/json", buf_str(&a->out));
 }
 
 void api_fail(struct api *a, enum api_error kind, const char *fmt, ...)
@@ -153,28 +156,28 @@ void api_flush(struct api *a)
                 send_piece(a);
 }
 
-/* At most ten of a kind are shown, then how many more there are. */
-static void put_annotations(struct buf *b, const char *key, const Str *v, size_t n)
+/* At most ten of a kind are shown, then how many more there are; or all. */
+static void put_annotations(struct buf *b, const char *key, const Str *v, size_t n, bool all)
 {
-        enum { SHOWN_MAX = 10 };
+        const size_t shown_max = all ? SIZE_MAX : 10;
         if (n == 0)
                 return;
         buf_printf(b, ",\"%ss\":[", key);
-        for (size_t i = 0; i < MIN(n, (size_t)SHOWN_MAX); i++) {
+        for (size_t i = 0; i < MIN(n, shown_max); i++) {
                 if (i)
                         buf_putc(b, ',');
                 json_put_api_str(b, v[i]);
         }
-        if (n > SHOWN_MAX)
-                buf_printf(b, ",\"%zu more %s annotations omitted\"", n - SHOWN_MAX, key);
+        if (n > shown_max)
+                buf_printf(b, ",\"%zu more %s annotations omitted\"", n - shown_max, key);
         buf_putc(b, ']');
 }
 
 void api_end(struct api *a, const Str *warnings, size_t n_warnings, const Str *infos, size_t n_infos)
 {
-        put_annotations(&a->out, "warning", warnings, n_warnings);
-        put_annotations(&a->out, "info", infos, n_infos);
-        buf_putc(&a->out, '}');
+        put_annotations(&a->out, "warning", warnings, n_warnings, a->is_thanos);
+        put_annotations(&a->out, "info", infos, n_infos, a->is_thanos);
+        buf_puts(&a->out, a->is_thanos ? "}\n" : "}");
         if (!a->begun && !buf_is_over(&a->out)) {
                 http_reply(a->r, 200, "application/json", buf_str(&a->out));
                 return;

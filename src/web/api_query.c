@@ -19,7 +19,7 @@ static void put_stat(struct buf *b, const char *key, double v)
         json_put_f64(b, v);
 }
 
-static void put_stats(struct buf *b, const struct query_result *res, TimeMs start_ms, int64_t step_ms)
+static void put_stats(struct buf *b, const struct query_result *res, TimeMs start_ms, int64_t step_ms, bool is_thanos)
 {
         const struct query_stats *s = &res->stats;
         buf_puts(b, ",\"stats\":{\"timings\":{");
@@ -48,11 +48,34 @@ static void put_stats(struct buf *b, const struct query_result *res, TimeMs star
         }
         buf_puts(b, "\"totalQueryableSamples\":");
         buf_put_u64(b, s->total_samples);
-        buf_puts(b, ",\"samplesRead\":");
-        buf_put_u64(b, s->samples_read);
+        if (!is_thanos) {
+                buf_puts(b, ",\"samplesRead\":");
+                buf_put_u64(b, s->samples_read);
+        }
         buf_puts(b, ",\"peakSamples\":");
         buf_put_u64(b, s->peak_samples);
         buf_puts(b, "}}");
+}
+
+void api_put_result(struct api *a, const struct query_opts *q, const struct query_result *res, bool with_stats)
+{
+        struct buf *b = &a->out;
+        static const char *const types[] = {[VALUE_SCALAR] = "scalar", [VALUE_VECTOR] = "vector", [VALUE_MATRIX] = "matrix", [VALUE_STRING] = "string"};
+        buf_printf(b, "{\"resultType\":\"%s\",\"result\":", types[res->type]);
+        if (res->type == VALUE_SCALAR) {
+                put_scalar_point(b, res->scalar_t);
+                buf_putc(b, '"');
+                buf_put_float(b, res->scalar, 'f');
+                buf_puts(b, "\"]");
+        } else if (res->type == VALUE_STRING) {
+                put_scalar_point(b, res->scalar_t);
+                json_put_api_str(b, res->string);
+                buf_putc(b, ']');
+        } else {
+                api_put_series(a, res, q->start_ms, q->step_ms);
+        }
+        if (with_stats)
+                put_stats(b, res, q->start_ms, q->step_ms ? q->step_ms : 1, a->is_thanos);
 }
 
 static void answer(struct api *a, const struct query_opts *q, struct query_result *res, size_t limit)
@@ -73,25 +96,9 @@ static void answer(struct api *a, const struct query_opts *q, struct query_resul
                 vec_push(&warnings, arena_str(a->r->arena, buf_str(&w)));
                 buf_done(&w);
         }
-        struct buf *b = &a->out;
         api_begin(a);
-        static const char *const types[] = {[VALUE_SCALAR] = "scalar", [VALUE_VECTOR] = "vector", [VALUE_MATRIX] = "matrix", [VALUE_STRING] = "string"};
-        buf_printf(b, "{\"resultType\":\"%s\",\"result\":", types[res->type]);
-        if (res->type == VALUE_SCALAR) {
-                put_scalar_point(b, res->scalar_t);
-                buf_putc(b, '"');
-                buf_put_float(b, res->scalar, 'f');
-                buf_puts(b, "\"]");
-        } else if (res->type == VALUE_STRING) {
-                put_scalar_point(b, res->scalar_t);
-                json_put_api_str(b, res->string);
-                buf_putc(b, ']');
-        } else {
-                api_put_series(a, res, q->start_ms, q->step_ms);
-        }
-        if (stats.n)
-                put_stats(b, res, q->start_ms, q->step_ms ? q->step_ms : 1);
-        buf_putc(b, '}');
+        api_put_result(a, q, res, stats.n > 0);
+        buf_putc(&a->out, '}');
         api_end(a, warnings.p, warnings.n, res->infos, res->n_infos);
         vec_done(&warnings);
 }

@@ -175,7 +175,7 @@ void api_put_series(struct api *a, const struct query_result *res, TimeMs start_
                                 room += points_of(&res->series[at]);
                         p.pieces[n].to = at;
                 }
-                pool_each(engine_pool(a->w->o.engine), n, print_piece, &p);
+                pool_each(engine_pool(a->engine), n, print_piece, &p);
                 for (size_t i = 0; i < n; i++)
                         api_send(a, &p.pieces[i].out);
         }

@@ -31,6 +31,9 @@ struct api {
         struct buf out;                         /* the answer so far; written when it is large */
         bool begun;                             /* the head is out: nothing can be taken back */
         struct error *write_error;              /* the client left; later pieces are dropped */
+        struct engine *engine;
+        void *owner;                            /* of APIs that are not a web's: then w is NULL */
+        bool is_thanos;                         /* as Thanos answers: other codes, a line's end, warnings as they are */
 };
 typedef void api_handler(struct api *a);
 
@@ -50,6 +53,10 @@ enum api_error api_kind_of(const struct error *e);
 void api_begin(struct api *a);
 void api_flush(struct api *a);                  /* cheap; sends when much has gathered */
 void api_send(struct api *a, const struct buf *piece);  /* follows what was put into a->out so far */
+/* {"resultType":…,"result":…,"stats":{…} — the caller closes it. */
+struct query_opts;
+struct query_result;
+void api_put_result(struct api *a, const struct query_opts *q, const struct query_result *res, bool with_stats);
 void api_end(struct api *a, const Str *warnings, size_t n_warnings, const Str *infos, size_t n_infos);
 void api_no_content(struct api *a);             /* 204 */
 

@@ -134,6 +134,16 @@ static struct error *entry_take(struct entry *x, Str answer)
                 if (!e && !labels_has(sets[n], STR("@thanos_compatibility_store_type")))
                         n++;
         }
+        size_t n_tsdbs = r.store ? r.store->tsdb_infos.n : 0;
+        struct endpoint_tsdb *tsdbs = e ? NULL : arena_try_alloc(&a, (n_tsdbs + 1) * sizeof *tsdbs);
+        if (!e && !tsdbs)
+                e = error_new(ERROR_LIMIT, "too many databases");
+        for (size_t i = 0; i < n_tsdbs && !e; i++) {
+                const struct pb_tsdb_info *t = &r.store->tsdb_infos.v[i];
+                tsdbs[i].mint_ms = t->min_time;
+                tsdbs[i].maxt_ms = t->max_time;
+                e = take_labels(&t->labels, &a, &tsdbs[i].labels);
+        }
         if (e)
                 goto out;
         x->info = (struct endpoint){
@@ -149,6 +159,10 @@ static struct error *entry_take(struct entry *x, Str answer)
                 .maxt_ms = r.store ? r.store->max_time : TIME_MS_MAX,
                 .label_sets = sets,
                 .n_label_sets = n,
+                .tsdbs = tsdbs,
+                .n_tsdbs = n_tsdbs,
+                .exemplars_mint_ms = r.exemplars ? r.exemplars->min_time : TIME_MS_MIN,
+                .exemplars_maxt_ms = r.exemplars ? r.exemplars->max_time : TIME_MS_MAX,
         };
         arena_done(&x->meta);
         x->meta = a;
@@ -309,6 +323,12 @@ static struct list_impl *list_of(struct endpoints *es)
                 for (size_t k = 0; k < x->info.n_label_sets; k++)
                         sets[k] = labels_dup(&l->arena, x->info.label_sets[k]);
                 to->label_sets = sets;
+                struct endpoint_tsdb *tsdbs = arena_array(&l->arena, struct endpoint_tsdb, x->info.n_tsdbs + 1);
+                for (size_t k = 0; k < x->info.n_tsdbs; k++) {
+                        tsdbs[k] = x->info.tsdbs[k];
+                        tsdbs[k].labels = labels_dup(&l->arena, x->info.tsdbs[k].labels);
+                }
+                to->tsdbs = tsdbs;
                 l->wires[n++] = x->wire;
                 atomic_fetch_add(&x->wire->refs, 1);
         }

@@ -19,6 +19,10 @@
 #include "io/grpc/client.h"
 #include "model/labels.h"
 
+struct endpoint_tsdb { /* one of the databases behind a store */
+        Labels labels;
+        TimeMs mint_ms, maxt_ms;
+};
 struct endpoint {
         Str address;    /* as it was resolved: host:port */
         Str type;       /* "sidecar", "store", "query", "rule", "receive", … as it says; empty: it never answered */
@@ -29,8 +33,11 @@ struct endpoint {
         bool supports_without_replica_labels;
         TimeMs mint_ms, maxt_ms; /* of the store; both inclusive */
         TimeMs last_check_ms;
+        TimeMs exemplars_mint_ms, exemplars_maxt_ms;
         const Labels *label_sets; /* external labels */
         size_t n_label_sets;
+        const struct endpoint_tsdb *tsdbs;
+        size_t n_tsdbs;
         struct grpc_channel *channel;
 };
 struct endpoint_list {

@@ -45,8 +45,14 @@ struct error *proxy_lose(struct proxy_querier *q, struct error *take_e)
 {
         bool ours =
                 error_is(take_e, ERROR_CANCELLED) && q->o->cancel && __atomic_load_n(q->o->cancel, __ATOMIC_SEQ_CST);
-        if (!q->o->partial_response || ours)
+        if (ours || (!q->o->partial_response && error_is(take_e, ERROR_LIMIT)))
                 return take_e;
+        if (!q->o->partial_response) {
+                /* Not the query's own time-out, nor a fault in its text. */
+                struct error *e = error_new(ERROR_UNAVAILABLE, "%s", error_str(take_e));
+                error_free(take_e);
+                return e;
+        }
         Str text = str_from(error_str(take_e));
         enum { WARNINGS_MAX = 1000 };
         bool known = q->warnings.n >= WARNINGS_MAX;

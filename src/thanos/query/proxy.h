@@ -13,8 +13,7 @@
  * to what the function around the selector needs. A store that fails, hangs or sends garbage costs what it had not
  * sent, and a warning with its address; without partial_response it fails the query. Series with native histograms of
  * several replicas: the first chunk of those that overlap is taken, without folding. Threads: a proxy and its queriers
- * belong to one.  Upstream: pkg/store/proxy.go, pkg/query/{querier,iter}.go. One difference: of a raw series of one
- * replica counters are not made monotonic before the engine sees them, so that resets() counts. */
+ * belong to one.  Upstream: pkg/store/proxy.go, pkg/query/{querier,iter}.go. */
 #ifndef THANOS_QUERY_PROXY_H
 #define THANOS_QUERY_PROXY_H
 
@@ -25,6 +24,13 @@ struct proxy_match { /* storeMatch[]: on the label __address__ */
         const struct matcher *const *v;
         size_t n;
 };
+struct proxy_shard { /* series whose hash of these labels falls to index, of total */
+        int64_t index, total;
+        bool by; /* labels are those that count; else all others */
+        const Str *labels;
+        size_t n_labels;
+};
+struct proxy_metrics;
 struct proxy_opts {
         struct endpoints *endpoints;
         const Str *replica_labels; /* empty: no deduplication, all labels are kept */
@@ -38,6 +44,8 @@ struct proxy_opts {
         size_t n_store_match;
         const struct grpc_pair *metadata; /* to the stores: the tenant */
         size_t n_metadata;
+        const struct proxy_shard *shard; /* NULL: all series */
+        struct proxy_metrics *metrics;   /* NULL: none */
 };
 struct proxy {
         struct storage base;

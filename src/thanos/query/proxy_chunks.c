@@ -31,7 +31,8 @@ static struct error *take_chunk(const struct pb_chunk *c, const struct part *p, 
         *ret = (struct chunk){.mint_ms = p->mint_ms,
                               .maxt_ms = p->maxt_ms,
                               .encoding = (enum chunk_encoding)(c->type + 1),
-                              .data = {bytes, c->data.n}};
+                              .data = {bytes, c->data.n},
+                              .ref = c->hash};
         return NULL;
 }
 
@@ -80,7 +81,7 @@ static int part_cmp(const void *a, const void *b)
         return c ? c : chunk_cmp(&x->counter, &y->counter);
 }
 
-static void sort_and_thin(PartVec *v)
+void parts_sort_and_thin(PartVec *v)
 {
         if (v->n < 2)
                 return;
@@ -177,7 +178,7 @@ static struct error *part_columns(struct assembler *x, const struct part *p, enu
         return columns(c, ret);
 }
 
-/* Counters go on over resets and chunk borders. The last sample of a downsampled counter chunk comes twice: the second
+/* Counters go on over resets and chunk borders, as upstream's do, raw ones too: resets() finds none. The last sample of a downsampled counter chunk comes twice: the second
  * is the true value there, against which the next chunk is compared. */
 struct counter {
         bool begun;
@@ -296,24 +297,32 @@ struct error *assemble(struct assembler *x, struct proxy_querier *q, PartVec *pa
 {
         *ret = NULL;
         *ret_n = 0;
-        sort_and_thin(parts);
+        parts_sort_and_thin(parts);
         bool raw = true, histograms = false, dedup = q->o->n_replica_labels > 0;
         for (size_t i = 0; i < parts->n; i++) {
                 raw = raw && is_raw(&parts->p[i]);
                 histograms = histograms || (is_raw(&parts->p[i]) && !chunk_encoding_is_float(parts->p[i].raw.encoding));
         }
-        if (raw && !dedup)
+        if (raw && !dedup && want != WANT_COUNTER)
                 return pass_on(q, parts, NULL, ret, ret_n);
         size_t *chain = mem_alloc((parts->n + 1) * sizeof *chain), n = 1;
         struct error *e = NULL;
         const struct samples *out = &x->out;
         if (dedup)
                 n = split(parts, chain);
-        if (raw && (n <= 1 || histograms)) {
-                e = pass_on(q, parts, chain, ret, ret_n);
+        struct samples *v = replicas(x, n);
+        bool falls = false;
+        if (raw && n <= 1 && !histograms && want == WANT_COUNTER) {
+                e = chain_decode(x, q, parts, dedup ? chain : NULL, 0, WANT_AVERAGE, &v[0]);
+                for (size_t i = 1; !e && i < v[0].n && !falls; i++)
+                        falls = v[0].v[i] < v[0].v[i - 1];
+                if (e)
+                        goto out;
+        }
+        if (raw && (n <= 1 || histograms) && !falls) {
+                e = pass_on(q, parts, dedup ? chain : NULL, ret, ret_n);
                 goto out;
         }
-        struct samples *v = replicas(x, n);
         for (size_t i = 0; i < n && !e; i++)
                 e = chain_decode(x, q, parts, dedup ? chain : NULL, i, want, &v[i]);
         if (e)

@@ -37,8 +37,8 @@ struct stream {
         const struct endpoint *ep;
         struct grpc_call *call;
         struct arena frame;   /* of what the last frame was decoded to; sorted: of all frames */
-        int64_t first_end_ms; /* the first frame comes before */
-        bool got_frame, sorts;
+        int64_t idle_since_ms; /* nothing was taken since: the call began, or the last frame was taken */
+        bool sorts;
         const struct pb_series *series; /* of the last frame, from at on to be given */
         struct pb_series *one;
         size_t n_series, at;
@@ -73,6 +73,7 @@ struct assembler {
         struct samples a, b, out; /* scratch */
 };
 void assembler_done(struct assembler *x);
+void parts_sort_and_thin(PartVec *v); /* chunks that came twice go */
 /* parts is sorted and thinned here. The chunks are in the query's arena. */
 struct error *assemble(struct assembler *x, struct proxy_querier *q, PartVec *parts, enum want want, Str func,
                        const struct chunk **ret, size_t *ret_n) MUST_CHECK;
@@ -82,6 +83,12 @@ struct error *assemble(struct assembler *x, struct proxy_querier *q, PartVec *pa
 struct error *proxy_select(struct proxy_querier *q, const struct select_hints *h, const struct matcher *const *m,
                            size_t n_m, struct series_set **ret) MUST_CHECK;
 void proxy_set_done(struct proxy_set *s);
+/* The same without decoding: matchers, strategy and replica labels are filled in. */
+struct error *proxy_open(struct proxy_querier *q, struct pb_series_request *r, const struct matcher *const *m,
+                         size_t n_m, struct proxy_set **ret) MUST_CHECK;
+/* The next series with all its chunks, unsorted, until the next call. */
+struct error *proxy_set_next(struct proxy_set *s, Labels *ret, PartVec **ret_parts, bool *ret_more) MUST_CHECK;
+void proxy_set_forget_labels(struct proxy_set *s); /* labels live until the next call too */
 
 /* --- proxy.c --- */
 

@@ -13,7 +13,9 @@ struct proxy_set {
         size_t n_streams;
         uint32_t *heap;
         size_t n_heap;
-        bool begun, labels_only, closed;
+        bool begun, labels_only;
+        bool forgets_labels, turn;
+        struct arena own[2]; /* forgets_labels: of the last two series */
         Labels last; /* given before */
         Str func;
         enum want want;
@@ -106,9 +108,18 @@ static struct error *take_parts(struct proxy_set *s, const struct stream *st)
         return NULL;
 }
 
-static struct error *set_next(struct series_set *base, struct series *ret, bool *ret_more)
+/* Of a series set they live as long as its querier; else until the series after the next: one is compared with the other. */
+static struct arena *label_arena(struct proxy_set *s)
 {
-        struct proxy_set *s = CONTAINER_OF(base, struct proxy_set, base);
+        if (!s->forgets_labels)
+                return s->q->arena;
+        s->turn = !s->turn;
+        arena_clear(&s->own[s->turn]);
+        return &s->own[s->turn];
+}
+
+struct error *proxy_set_next(struct proxy_set *s, Labels *ret, PartVec **ret_parts, bool *ret_more)
+{
         struct error *e = NULL;
         *ret_more = false;
         for (uint32_t i = 0; !s->begun && i < s->n_streams; i++)
@@ -117,14 +128,13 @@ static struct error *set_next(struct series_set *base, struct series *ret, bool 
         s->begun = true;
         if (!s->n_heap)
                 return NULL;
-        *ret = (struct series){0};
         arena_clear(&s->scratch);
         vec_clear(&s->parts);
-        e = copy_labels(s->q->arena, s->streams[s->heap[0]].head.labels, &ret->labels);
+        e = copy_labels(label_arena(s), s->streams[s->heap[0]].head.labels, ret);
         if (e)
                 return e;
-        s->last = ret->labels;
-        while (s->n_heap && labels_eq(s->streams[s->heap[0]].head.labels, ret->labels)) {
+        s->last = *ret;
+        while (s->n_heap && labels_eq(s->streams[s->heap[0]].head.labels, *ret)) {
                 uint32_t i = heap_pop(s);
                 e = take_parts(s, &s->streams[i]);
                 if (!e)
@@ -132,9 +142,21 @@ static struct error *set_next(struct series_set *base, struct series *ret, bool 
                 if (e)
                         return e;
         }
-        if (!s->labels_only)
-                e = assemble(&s->assembler, s->q, &s->parts, s->want, s->func, &ret->chunks, &ret->n_chunks);
-        *ret_more = !e;
+        *ret_parts = &s->parts;
+        *ret_more = true;
+        return NULL;
+}
+
+static struct error *set_next(struct series_set *base, struct series *ret, bool *ret_more)
+{
+        struct proxy_set *s = CONTAINER_OF(base, struct proxy_set, base);
+        PartVec *parts;
+        *ret = (struct series){0};
+        struct error *e = proxy_set_next(s, &ret->labels, &parts, ret_more);
+        if (!e && *ret_more && !s->labels_only)
+                e = assemble(&s->assembler, s->q, parts, s->want, s->func, &ret->chunks, &ret->n_chunks);
+        if (e)
+                *ret_more = false;
         return e;
 }
 
@@ -147,54 +169,41 @@ void proxy_set_done(struct proxy_set *s)
         free(s->streams);
         free(s->heap);
         arena_done(&s->scratch);
+        arena_done(&s->own[0]);
+        arena_done(&s->own[1]);
         vec_done(&s->parts);
         assembler_done(&s->assembler);
         free(s);
 }
 
-/* The request, with or without the labels that the store shall leave out. */
-static void put_request(struct proxy_querier *q, const struct select_hints *h, const struct matcher *const *m,
-                        size_t n_m, bool without, struct buf *b)
+static int32_t *aggregates_of(struct arena *a, enum want want, size_t *ret_n)
 {
         static const int32_t aggregates[][2] = {
                 [WANT_COUNT] = {PB_AGGR_COUNT},     [WANT_SUM] = {PB_AGGR_SUM},
                 [WANT_MIN] = {PB_AGGR_MIN},         [WANT_MAX] = {PB_AGGR_MAX},
                 [WANT_COUNTER] = {PB_AGGR_COUNTER}, [WANT_AVERAGE] = {PB_AGGR_COUNT, PB_AGGR_SUM},
         };
-        enum want want = want_of(h->func);
-        int32_t aggr[2] = {aggregates[want][0], aggregates[want][1]};
-        struct pb_func func = {h->func};
-        struct pb_range range = {h->range_ms};
-        struct pb_query_hints hints = {
-                .step_millis = h->step_ms, .func = h->func.n ? &func : NULL, .range = h->range_ms ? &range : NULL};
-        struct pb_series_request r = {.min_time = h->start_ms,
-                                      .max_time = h->end_ms,
-                                      .matchers = {proxy_matchers(q->arena, m, n_m), n_m},
-                                      .max_resolution_window = q->o->max_resolution_ms,
-                                      .aggregates = {aggr, want == WANT_AVERAGE ? 2 : 1},
-                                      .partial_response_disabled = !q->o->partial_response,
-                                      .partial_response_strategy =
-                                              q->o->partial_response ? PB_STRATEGY_WARN : PB_STRATEGY_ABORT,
-                                      .skip_chunks = h->labels_only,
-                                      .step = h->step_ms,
-                                      .range = h->range_ms,
-                                      .query_hints = &hints,
-                                      .limit = (int64_t)MIN(h->limit, (size_t)INT64_MAX),
-                                      .response_batch_size = RESPONSE_BATCH};
-        if (without) {
-                r.without_replica_labels.v = (Str *)(uintptr_t)q->o->replica_labels;
-                r.without_replica_labels.n = q->o->n_replica_labels;
-        }
-        pb_encode(&pb_series_request, &r, b);
+        int32_t *v = arena_array(a, int32_t, 2);
+        memcpy(v, aggregates[want], 2 * sizeof *v);
+        *ret_n = want == WANT_AVERAGE ? 2 : 1;
+        return v;
 }
 
-struct error *proxy_select(struct proxy_querier *q, const struct select_hints *hints, const struct matcher *const *m,
-                           size_t n_m, struct series_set **ret)
+struct error *proxy_open(struct proxy_querier *q, struct pb_series_request *r, const struct matcher *const *m,
+                         size_t n_m, struct proxy_set **ret)
 {
-        struct select_hints h = hints ? *hints : (struct select_hints){.start_ms = q->mint_ms, .end_ms = q->maxt_ms};
         struct buf plain = BUF_INIT(REQUEST_BYTES_MAX), without = BUF_INIT(REQUEST_BYTES_MAX);
-        put_request(q, &h, m, n_m, false, &plain);
-        put_request(q, &h, m, n_m, true, &without);
+        r->matchers.v = proxy_matchers(q->arena, m, n_m);
+        r->matchers.n = n_m;
+        r->partial_response_disabled = !q->o->partial_response;
+        r->partial_response_strategy = q->o->partial_response ? PB_STRATEGY_WARN : PB_STRATEGY_ABORT;
+        r->response_batch_size = RESPONSE_BATCH;
+        r->without_replica_labels.v = NULL;
+        r->without_replica_labels.n = 0;
+        pb_encode(&pb_series_request, r, &plain);
+        r->without_replica_labels.v = (Str *)(uintptr_t)q->o->replica_labels;
+        r->without_replica_labels.n = q->o->n_replica_labels;
+        pb_encode(&pb_series_request, r, &without);
         if (buf_is_over(&plain) || buf_is_over(&without)) {
                 buf_done(&plain);
                 buf_done(&without);
@@ -203,24 +212,23 @@ struct error *proxy_select(struct proxy_querier *q, const struct select_hints *h
         struct proxy_set *s = mem_new(struct proxy_set);
         s->base.ops = &set_ops;
         s->q = q;
-        s->labels_only = h.labels_only;
-        s->func = arena_str(q->arena, h.func);
-        s->want = want_of(h.func);
+        s->labels_only = r->skip_chunks;
         s->streams = mem_zalloc((q->list->n + 1) * sizeof *s->streams);
         s->heap = mem_zalloc((q->list->n + 1) * sizeof *s->heap);
         arena_init(&s->scratch, q->arena->limit_bytes);
+        arena_init(&s->own[0], q->arena->limit_bytes);
+        arena_init(&s->own[1], q->arena->limit_bytes);
         struct grpc_call_opts o = proxy_call_opts(q);
-        int64_t first_end_ms = time_mono_ms() + MIN(q->o->response_timeout_ms, INT64_MAX / 2);
         for (size_t i = 0; i < q->list->n; i++) {
                 const struct endpoint *ep = &q->list->v[i];
-                if (!proxy_wants(q, ep, h.start_ms, h.end_ms, m, n_m))
+                if (!proxy_wants(q, ep, r->min_time, r->max_time, m, n_m))
                         continue;
                 bool dedup = q->o->n_replica_labels > 0, able = ep->supports_without_replica_labels;
                 struct stream *st = &s->streams[s->n_streams++];
                 st->q = q;
                 st->ep = ep;
                 st->sorts = dedup && !able;
-                st->first_end_ms = first_end_ms;
+                st->idle_since_ms = time_mono_ms();
                 arena_init(&st->frame, q->arena->limit_bytes);
                 st->call = grpc_call_start(ep->channel, "/thanos.Store/Series", &o,
                                            buf_str(dedup && able ? &without : &plain));
@@ -228,6 +236,47 @@ struct error *proxy_select(struct proxy_querier *q, const struct select_hints *h
         buf_done(&plain);
         buf_done(&without);
         vec_push(&q->sets, s);
+        *ret = s;
+        return NULL;
+}
+
+void proxy_set_forget_labels(struct proxy_set *s)
+{
+        s->forgets_labels = true;
+}
+
+struct error *proxy_select(struct proxy_querier *q, const struct select_hints *hints, const struct matcher *const *m,
+                           size_t n_m, struct series_set **ret)
+{
+        struct select_hints h = hints ? *hints : (struct select_hints){.start_ms = q->mint_ms, .end_ms = q->maxt_ms};
+        struct pb_func func = {h.func};
+        struct pb_range range = {h.range_ms};
+        struct pb_query_hints qh = {
+                .step_millis = h.step_ms, .func = h.func.n ? &func : NULL, .range = h.range_ms ? &range : NULL};
+        struct pb_series_request r = {.min_time = h.start_ms,
+                                      .max_time = h.end_ms,
+                                      .max_resolution_window = q->o->max_resolution_ms,
+                                      .skip_chunks = h.labels_only,
+                                      .step = h.step_ms,
+                                      .range = h.range_ms,
+                                      .query_hints = &qh,
+                                      .limit = (int64_t)MIN(h.limit, (size_t)INT64_MAX)};
+        struct pb_shard_info shard;
+        r.aggregates.v = aggregates_of(q->arena, want_of(h.func), &r.aggregates.n);
+        if (q->o->shard) {
+                shard = (struct pb_shard_info){
+                        .shard_index = q->o->shard->index,
+                        .total_shards = q->o->shard->total,
+                        .by = q->o->shard->by,
+                        .labels = {(Str *)(uintptr_t)q->o->shard->labels, q->o->shard->n_labels}};
+                r.shard_info = &shard;
+        }
+        struct proxy_set *s;
+        struct error *e = proxy_open(q, &r, m, n_m, &s);
+        if (e)
+                return e;
+        s->func = arena_str(q->arena, h.func);
+        s->want = want_of(h.func);
         *ret = &s->base;
         return NULL;
 }

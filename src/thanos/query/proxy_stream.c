@@ -69,14 +69,16 @@ static struct error *read_frame(struct stream *s, bool *ret_more)
 {
         struct proxy_querier *q = s->q;
         for (;;) {
+                /* Counted from when the stream was last read, not from now: while one store stalls, so do the others
+                 * that stall, and their times do not add up. What came meanwhile is there to be taken. */
                 int64_t wait_ms = -1;
                 if (q->o->response_timeout_ms > 0)
-                        wait_ms = s->got_frame ? q->o->response_timeout_ms : MAX(s->first_end_ms - time_mono_ms(), 0);
+                        wait_ms = MAX(s->idle_since_ms + q->o->response_timeout_ms - time_mono_ms(), 0);
                 Str m;
                 struct error *e = proxy_recv(q, s->ep, s->call, wait_ms, &m, ret_more);
                 if (e || !*ret_more)
                         return e;
-                s->got_frame = true;
+                s->idle_since_ms = time_mono_ms();
                 if (s->sorts) { /* all frames stay */
                         char *p = arena_try_alloc(&s->frame, m.n + 1);
                         if (!p)

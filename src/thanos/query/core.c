@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "thanos/query/core.h"
+
+/* A store may use all of the query's time but this, so that a query that waits for it in vain still answers with the
+ * data of the others. */
+static int64_t stores_timeout_ms(int64_t timeout_ms)
+{
+        return timeout_ms - MIN(timeout_ms / 5, (int64_t)10000);
+}
+
+struct storage *query_view_init(struct query_view *v, const struct query_core *c, const struct query_wish *w,
+                                const bool *cancel)
+{
+        int64_t timeout_ms = w->timeout_ms > 0 ? MIN(w->timeout_ms, c->timeout_ms) : c->timeout_ms;
+        struct proxy_opts o = {.endpoints = c->endpoints,
+                               .max_resolution_ms = w->max_resolution_ms,
+                               .partial_response = w->partial_response,
+                               .response_timeout_ms = c->response_timeout_ms,
+                               .timeout_ms = stores_timeout_ms(timeout_ms),
+                               .cancel = cancel,
+                               .store_match = w->store_match,
+                               .n_store_match = w->n_store_match,
+                               .metadata = w->metadata,
+                               .n_metadata = w->n_metadata,
+                               .shard = w->shard,
+                               .metrics = c->metrics};
+        if (w->dedup) {
+                o.replica_labels = w->n_replica_labels ? w->replica_labels : c->replica_labels;
+                o.n_replica_labels = w->n_replica_labels ? w->n_replica_labels : c->n_replica_labels;
+        }
+        return proxy_init(&v->proxy, &o);
+}
+
+/* Of the steps raw, 5 min, 1 h the first that reaches over the gaps of data of that resolution. */
+int64_t query_lookback_ms(const struct query_core *c, const struct query_wish *w)
+{
+        enum { FIVE_MIN_MS = 300000, HOUR_MS = 3600000 };
+        int64_t own = c->lookback_ms > 0 ? c->lookback_ms : 0;
+        if (w->lookback_ms > 0)
+                return w->lookback_ms;
+        if (c->has_dynamic_lookback && w->max_resolution_ms > MAX((int64_t)FIVE_MIN_MS, own))
+                return MAX(own, (int64_t)HOUR_MS);
+        if (c->has_dynamic_lookback && w->max_resolution_ms > own)
+                return MAX(own, (int64_t)FIVE_MIN_MS);
+        return own > 0 ? own : FIVE_MIN_MS;
+}

@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`coeus thanos query`: over `coeus thanos store` on the recorded buckets it gives the recorded answers; over stores that fail it gives the rest."""
+import glob
+import json
+import math
+import os
+import urllib.parse
+
+from e2e.test_thanos_store import metric, shared, store
+from harness.core import Proc, check, check_eq, coeus_bin, free_port, wait_for
+
+
+def querier(t, endpoints, *flags, ready=True):
+    """A querier that knows all of its endpoints already."""
+    port, grpc_port = free_port(), free_port()
+    p = Proc(t, [coeus_bin(), "thanos", "query", f"--http-address=127.0.0.1:{port}", f"--grpc-address=127.0.0.1:{grpc_port}",
+                 "--query.replica-label=replica", *[f"--endpoint={e}" for e in endpoints], *flags], port=port)
+    p.grpc_port = grpc_port
+    p.wait_ready()
+    if ready and endpoints:
+        wait_for("all endpoints", lambda: sum(len(v) for v in p.api("stores").values()) == len(endpoints), 60)
+    return p
+
+
+def ask(p, path, params):
+    r = p.get(path + ("?" + urllib.parse.urlencode(params, doseq=True) if params else ""), timeout_s=60)
+    return r.status, r.json if r.headers.get("content-type") == "application/json" else r.text
+
+
+def by_labels(reply):
+    """Results sorted by labels, as the recording has them."""
+    data = reply.get("data") if isinstance(reply, dict) else None
+    if isinstance(data, dict) and data.get("resultType") in ("vector", "matrix"):
+        data["result"].sort(key=lambda s: json.dumps(s["metric"], sort_keys=True))
+    return reply
+
+
+def same(a, b):
+    """Equal; sample values up to the order of additions."""
+    if isinstance(a, dict) and isinstance(b, dict):
+        return a.keys() == b.keys() and all(same(a[k], b[k]) for k in a)
+    if isinstance(a, list) and isinstance(b, list):
+        return len(a) == len(b) and all(map(same, a, b))
+    if isinstance(a, str) and isinstance(b, str) and a != b:
+        try:
+            return math.isclose(float(a), float(b), rel_tol=1e-12)
+        except ValueError:
+            return False
+    return a == b and type(a) is type(b)
+
+
+def check_recorded(p, paths):
+    n, wrong = 0, []
+    for path in paths:
+        with open(path) as f:
+            cases = json.load(f)
+        for x in cases:
+            status, got = ask(p, x["path"], x["params"])
+            want = x["reply"]
+            n += 1
+            if isinstance(want, dict) and isinstance(want.get("data"), dict) and "result" in want["data"] and "analysis" not in want["data"]:
+                check_eq(got.get("data", {}).pop("analysis", None), {}, f"analysis of {x}")        # left out of the recording
+            if status != x.get("status", 200) or not same(by_labels(got), by_labels(want)):
+                wrong.append(f"{os.path.basename(path)} {x['params']}: {status}\n  got  {json.dumps(got)[:1500]}\n  want {json.dumps(want)[:1500]}")
+    check(not wrong, f"{len(wrong)} of {n} differ:\n" + "\n".join(wrong[:5]))
+    return n
+
+
+def test_gives_the_recorded_results_at_each_resolution(t):
+    s = store(t)
+    p = querier(t, [f"127.0.0.1:{s.grpc_port}"])
+    check_eq(check_recorded(p, sorted(glob.glob(os.path.join(shared(t, "thanos", "queries"), "q[0-9]*.json")))), 384, "queries")
+    with open(os.path.join(shared(t, "thanos", "queries"), "stores.json")) as f:
+        want = json.load(f)["store"][0]
+    got = p.api("stores")["store"][0]
+    for key in ("lastError", "labelSets", "minTime", "maxTime"):
+        check_eq(got[key], want[key], key)
+    # Another querier behind this one: the same answers once more through gRPC.
+    front = querier(t, [f"127.0.0.1:{p.grpc_port}"])
+    check_eq(list(front.api("stores")), ["query"])
+    check_eq(check_recorded(front, [os.path.join(shared(t, "thanos", "queries"), "q02.json")]), 24, "queries through two queriers")
+    check_eq(front.stop(), 0)
+    check_eq(p.stop(), 0, "exit code after SIGTERM")
+
+
+def test_gives_the_recorded_results_of_deduplicated_buckets(t):
+    for name in ("onetoone", "penalty"):
+        s = store(t, bucket=shared(t, "thanos", f"bucket-{name}"), data=name)
+        p = querier(t, [f"127.0.0.1:{s.grpc_port}"])
+        check_eq(check_recorded(p, [os.path.join(shared(t, "thanos", "queries"), f"bucket-{name}.json")]), 54, "queries")
+        check_eq(p.stop(), 0)
+        check_eq(s.stop(), 0)
+
+
+def test_a_missing_store_is_a_matter_of_the_wish(t):
+    s = store(t)
+    gone = free_port()
+    p = querier(t, [f"127.0.0.1:{s.grpc_port}"], f"--endpoint-strict=127.0.0.1:{gone}")
+    params = {"query": "count(http_requests_total)", "time": 1699750800}
+    status, got = ask(p, "/api/v1/query", params)
+    check_eq((status, got["data"]["result"][0]["value"][1]), (200, "2"))
+    check(len(got["warnings"]) == 1 and f"127.0.0.1:{gone}" in got["warnings"][0], got)
+    r = p.get("/api/v1/query?" + urllib.parse.urlencode(params))
+    check_eq(r.headers.get("cache-control"), "no-store")
+    status, got = ask(p, "/api/v1/query", {**params, "partial_response": "false"})
+    check_eq((status, got["errorType"]), (422, "execution"))
+    status, got = ask(p, "/api/v1/query", {**params, "storeMatch[]": f'{{__address__!="127.0.0.1:{gone}"}}'})
+    check("warnings" not in got, got)
+    check(metric(p, "thanos_query_range_requested_timespan_duration_seconds_count") is not None, "metrics")
