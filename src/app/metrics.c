@@ -73,7 +73,7 @@ struct process_metrics {
         struct metric_registry *registry;
         struct db *db;
         struct metric *of_row[ARRAY_LEN(rows)];
-        struct metric *appended, *out_of_order, *out_of_bounds, *gc, *wal_fsync, *wal_truncate;
+        struct metric *appended, *out_of_order, *out_of_bounds, *too_old, *ooo_appended, *gc, *wal_fsync, *wal_truncate;
         struct metric *cpu, *max_fds, *open_fds, *resident, *virtual, *virtual_max;
         struct metric *reload_ok, *reload_time;
 };
@@ -111,6 +111,8 @@ static void storage_fill(struct process_metrics *m)
         metric_set(m->appended, (double)s.head.samples_appended);
         metric_set(m->out_of_order, (double)s.head.out_of_order);
         metric_set(m->out_of_bounds, (double)s.head.out_of_bounds);
+        metric_set(m->too_old, (double)s.head.too_old);
+        metric_set(m->ooo_appended, (double)s.head.ooo_appended);
         metric_set_summary(m->gc, s.head.gc_seconds, s.head.gcs);
         metric_set_summary(m->wal_fsync, s.head.wal.sync_seconds, s.head.wal.syncs);
         metric_set_summary(m->wal_truncate, s.head.wal_truncate_seconds, s.head.wal_truncations);
@@ -201,6 +203,12 @@ struct process_metrics *process_metrics_new(struct metric_registry *r, struct db
                 as_float);
         m->out_of_bounds = metric_with(
                 metric_family(r, METRIC_FAMILY_COUNTER, "prometheus_tsdb_out_of_bound_samples_total", "Total number of out of bound samples ingestion failed attempts with out of order support disabled.", type),
+                as_float);
+        m->too_old = metric_with(
+                metric_family(r, METRIC_FAMILY_COUNTER, "prometheus_tsdb_too_old_samples_total", "Total number of out of order samples ingestion failed attempts with out of support enabled, but sample outside of time window.", type),
+                as_float);
+        m->ooo_appended = metric_with(
+                metric_family(r, METRIC_FAMILY_COUNTER, "prometheus_tsdb_head_out_of_order_samples_appended_total", "Total number of appended out of order samples.", type),
                 as_float);
         m->gc = metric_summary(r, "prometheus_tsdb_head_gc_duration_seconds", "Runtime of garbage collection in the head block.");
         m->wal_fsync = metric_summary(r, "prometheus_tsdb_wal_fsync_duration_seconds", "Duration of write log fsync.");

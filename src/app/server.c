@@ -90,6 +90,9 @@ static bool config_apply(struct server *s, struct config *c)
         const struct scrape_conf *scrapes = config_scrapes(c, &n);
         struct config_retention r = config_retention(c);
         db_set_retention(s->db, r.time_ms, r.size_bytes, r.percentage);
+        struct error *ooo_e = db_set_out_of_order_window(s->db, config_out_of_order_window_ms(c));
+        if (ooo_e)
+                log_error("", "Failed to apply configuration", KV_E(ooo_e));
         engine_set_subquery_step(s->engine, config_evaluation_interval_ms(c));
         struct error *log_e = engine_set_query_log(s->engine, config_query_log_file(c));
         if (log_e)
@@ -110,7 +113,8 @@ static bool config_apply(struct server *s, struct config *c)
         retention_tell(s, r);
         mutex_unlock(&s->mu);
         config_unref(old);
-        bool ok = !log_e && !scrape_e;
+        bool ok = !log_e && !scrape_e && !ooo_e;
+        error_free(ooo_e);
         error_free(log_e);
         error_free(scrape_e);
         return ok;
@@ -352,6 +356,7 @@ static int server_build(struct server *s)
                 return 2;
         }
         struct config_retention r = config_retention(first);
+        int64_t window_ms = config_out_of_order_window_ms(first);
         config_unref(first);
         e = external_url_compute(o->external_url, o->listen_addresses[0], &s->external_url);
         if (e) {
@@ -377,6 +382,7 @@ static int server_build(struct server *s)
         db.retention_ms = r.time_ms;
         db.retention_bytes = r.size_bytes;
         db.retention_percent = r.percentage;
+        db.out_of_order_window_ms = window_ms;
         db.cancel = &s->cancel_open;
         s->db = db_new(&db);
         s->retention = (struct config_retention){.time_ms = r.time_ms};

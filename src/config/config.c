@@ -333,6 +333,11 @@ struct config_retention config_retention(const struct config *c)
         return (struct config_retention){c->file.tsdb.retention.time_ms, c->file.tsdb.retention.size_bytes, c->file.tsdb.retention.percentage};
 }
 
+int64_t config_out_of_order_window_ms(const struct config *c)
+{
+        return c->file.tsdb.out_of_order_ms;
+}
+
 void config_set_retention(struct config *c, struct config_retention r)
 {
         c->file.tsdb.retention.time_ms = r.time_ms;

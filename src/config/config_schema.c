@@ -181,8 +181,6 @@ static struct error *tsdb_check(struct conf_decoder *d, const struct yaml *y, vo
 {
         D *t = object;
         t->window_ms = t->out_of_order_ms;
-        if (t->out_of_order_ms)
-                return error_new(ERROR_UNSUPPORTED, "storage.tsdb.out_of_order_time_window is not supported yet");
         if (t->stale_series_threshold != 0)
                 return error_new(ERROR_UNSUPPORTED, "storage.tsdb.stale_series_compaction_threshold is not supported yet");
         return NULL;

@@ -106,6 +106,7 @@ extern struct error error_too_old_sample;               /* beyond the out-of-ord
 /* One batch of samples of one writer; used by one thread. Nothing is seen by queries before commit. */
 struct appender {
         const struct appender_ops *ops;
+        bool discard_out_of_order;      /* refuse as out of order what would be taken within a window: staleness markers of scrapes. Set by the user */
 };
 struct appender_ops {
         /* ref from an earlier call makes labels unnecessary (they may be empty then); ref 0 or one that is gone needs labels, and is answered

@@ -67,7 +67,9 @@ static struct error *append_markers(struct appender *app, const RefVec *refs, Ti
         memcpy(&stale, &bits, sizeof stale);
         for (size_t i = 0; i < refs->n; i++) {
                 SeriesRef ref;
+                app->discard_out_of_order = true;
                 struct error *e = appender_append(app, refs->p[i], (Labels){NULL, 0}, t, stale, &ref);
+                app->discard_out_of_order = false;
                 if (!e)
                         continue;
                 /* Expected when a target went and came back with another loop; a series that the storage has dropped
@@ -382,6 +384,7 @@ struct error *scrape_cache_report(struct scrape_cache *c, const struct scrape_ho
         for (size_t i = 0; i < n; i++) {
                 struct error *e = &error_out_of_order_sample;
                 bool known = c->reports[i] != 0;
+                app->discard_out_of_order = is_stale_nan(values[i]);
                 if (known)
                         e = appender_append(app, c->reports[i], (Labels){NULL, 0}, t, values[i], &c->reports[i]);
                 if (!known || (e && error_is(e, ERROR_NOT_FOUND))) {
@@ -389,6 +392,7 @@ struct error *scrape_cache_report(struct scrape_cache *c, const struct scrape_ho
                         e = appender_append(app, 0, scrape_report_labels(how, (enum scrape_report)i), t, values[i],
                                             &c->reports[i]);
                 }
+                app->discard_out_of_order = false;
                 /* Expected when a target goes away and comes back with another loop. */
                 if (e == &error_out_of_order_sample || e == &error_duplicate_sample)
                         continue;

@@ -16,18 +16,20 @@ static struct block_write_opts write_opts(struct db *db)
                 .segment_bytes = db->opts.chunk_segment_bytes, .cancel = &db->stop, .disk = db->opts.disk};
 }
 
-/* A block of what the head has in [mint_ms, maxt_ms), below dir. */
-static struct error *write_head(struct db *db, const char *dir, TimeMs mint_ms, TimeMs maxt_ms, Ulid *ret_ulid,
-                                bool *ret_written)
+/* A block of what the head has in [mint_ms, maxt_ms), below dir. part: of its out-of-order samples. */
+static struct error *write_head(struct db *db, const char *dir, enum head_which which, const struct head_ooo_part *part,
+                                TimeMs mint_ms, TimeMs maxt_ms, Ulid *ret_ulid, bool *ret_written)
 {
         struct arena arena;
         arena_init(&arena, SIZE_MAX);
         struct block_meta meta = {.ulid = ulid_new(time_now_ms()), .mint_ms = mint_ms, .maxt_ms = maxt_ms, .level = 1};
         vec_push(&meta.sources, meta.ulid);
+        if (which == HEAD_OUT_OF_ORDER)
+                meta.hints = BLOCK_HINT_OUT_OF_ORDER;
         struct block_write_opts opts = write_opts(db);
         struct querier *q = NULL;
         struct series_set *set;
-        struct error *e = storage_querier(head_storage(db->head), mint_ms, maxt_ms - 1, &arena, &q);
+        struct error *e = head_querier(db->head, which, part, mint_ms, maxt_ms - 1, &arena, &q);
         if (!e)
                 e = querier_select(q,
                                    &(struct select_hints){.start_ms = mint_ms, .end_ms = maxt_ms - 1, .sorted = true},
@@ -84,7 +86,7 @@ static struct error *compact_head(struct db *db)
         Ulid ulid;
         bool written = false;
         head_fence(db->head, maxt);
-        struct error *e = write_head(db, db->dir, mint, maxt, &ulid, &written);
+        struct error *e = write_head(db, db->dir, HEAD_IN_ORDER, NULL, mint, maxt, &ulid, &written);
         if (e)
                 return error_wrap(e, "persist head block");
         mutex_lock(&db->mu);
@@ -101,11 +103,83 @@ static struct error *compact_head(struct db *db)
         return e ? error_wrap(e, "head truncate") : NULL;
 }
 
+static void remove_blocks(struct db *db, const Ulid *v, size_t n)
+{
+        for (size_t i = 0; i < n; i++) {
+                char name[ULID_TEXT_BYTES + 1];
+                ulid_print(v[i], name);
+                char *dir = path_join(db->dir, name);
+                error_ignore(dir_remove_all(dir), "the error before it is the one to tell; overlapping blocks do no harm");
+                free(dir);
+        }
+}
+
+/* A block for each range that has out-of-order samples. They overlap others, which the merging of blocks will see to. */
+static struct error *compact_out_of_order(struct db *db)
+{
+        struct head_ooo_part part;
+        if (head_ooo_min_ms(db->head) == TIME_MS_MAX)
+                return NULL;
+        struct error *e = head_ooo_begin(db->head, &part);
+        if (e)
+                return error_wrap(e, "get ooo compaction head");
+        if (part.mint_ms > part.maxt_ms)
+                return NULL;
+        log_info(DB_COMPONENT, "out-of-order compaction started");
+        VEC(Ulid) made = VEC_INIT;
+        int64_t began = time_mono_ms(), width = head_chunk_range_ms(db->head);
+        TimeMs from = range_end(part.mint_ms, width) - width;
+        for (TimeMs t = from; !e && t <= part.maxt_ms; t += width) {
+                Ulid ulid;
+                bool written = false;
+                e = write_head(db, db->dir, HEAD_OUT_OF_ORDER, &part, t, t + width, &ulid, &written);
+                if (!e && written)
+                        vec_push(&made, ulid);
+        }
+        mutex_lock(&db->mu);
+        db->stats.compactions += made.n;
+        mutex_unlock(&db->mu);
+        if (!e) {
+                e = db_reload_locked(db);
+                e = e ? error_wrap(e, "reloadBlocks blocks after failed compact ooo head") : NULL;
+        }
+        if (e)
+                remove_blocks(db, made.p, made.n);
+        size_t n = made.n;
+        vec_done(&made);
+        if (e)
+                return e;
+        log_info(DB_COMPONENT, n ? "out-of-order compaction completed" : "compact ooo head resulted in no blocks",
+                 KV_I("blocks", n), KV_MS("duration", time_mono_ms() - began));
+        if (!db_wait_queriers(db, TIME_MS_MAX))
+                return error_new(ERROR_CANCELLED, "cancelled");
+        e = head_ooo_truncate(db->head, &part);
+        return e ? error_wrap(e, "truncate ooo wbl") : NULL;
+}
+
+/* Blocks of out-of-order samples that reach into the time that the head still has in order are not merged yet: the merged
+ * block would look like one made of whole heads, and the next start would not take what the log has of its time. That is
+ * a loss in the original. */
+static void leave_ahead(struct db *db, BlockVec *v)
+{
+        TimeMs end = db_in_order_end(db);
+        size_t n = 0;
+        for (size_t i = 0; i < v->n; i++) {
+                const struct block_meta *m = block_get_meta(v->p[i]);
+                if (m->hints & BLOCK_HINT_OUT_OF_ORDER && m->maxt_ms > end)
+                        block_unref(v->p[i]);
+                else
+                        v->p[n++] = v->p[i];
+        }
+        v->n = n;
+}
+
 /* *ret_more: something was merged, there may be more. */
 static struct error *compact_some(struct db *db, bool *ret_more)
 {
         BlockVec all = VEC_INIT, picked = VEC_INIT;
         db_blocks(db, &all);
+        leave_ahead(db, &all);
         const struct block_meta **metas = mem_alloc((all.n + 1) * sizeof *metas);
         for (size_t i = 0; i < all.n; i++)
                 metas[i] = block_get_meta(all.p[i]);
@@ -145,10 +219,17 @@ static struct error *compact_some(struct db *db, bool *ret_more)
 static struct error *compact_all(struct db *db)
 {
         struct error *e = NULL;
+        bool was_compacted = false;
         while (!db_is_stopping(db) && head_is_compactable(db->head)) {
                 e = compact_head(db);
                 if (e)
                         return error_wrap(e, "compact head");
+                was_compacted = true;
+        }
+        if (was_compacted && !db_is_stopping(db)) {
+                e = compact_out_of_order(db);
+                if (e)
+                        return error_wrap(e, "compact ooo head");
         }
         for (bool more = true; more && !db_is_stopping(db);) {
                 if (head_is_compactable(db->head)) {
@@ -196,7 +277,8 @@ struct error *db_delete(struct db *db, TimeMs mint_ms, TimeMs maxt_ms, const str
         for (size_t i = 0; !e && i < blocks.n; i++)
                 if (block_overlaps(blocks.p[i], mint_ms, maxt_ms))
                         e = block_delete(blocks.p[i], mint_ms, maxt_ms, m, n_m);
-        if (!e && head_min_ms(db->head) <= maxt_ms && mint_ms <= head_max_ms(db->head))
+        if (!e && MIN(head_min_ms(db->head), head_ooo_min_ms(db->head)) <= maxt_ms &&
+            mint_ms <= MAX(head_max_ms(db->head), head_ooo_max_ms(db->head)))
                 e = head_delete(db->head, mint_ms, maxt_ms, m, n_m);
         db_blocks_done(&blocks);
         mutex_unlock(&db->compaction);
@@ -263,10 +345,13 @@ static struct error *snapshot_locked(struct db *db, bool with_head, const char *
                         e = error_wrap(e, "error snapshotting block: %s", block_get_dir(blocks.p[i]));
         }
         db_blocks_done(&blocks);
-        if (!e && with_head && !head_is_empty(db->head)) {
+        /* With what came out of order, which upstream leaves out. */
+        TimeMs mint = MIN(head_min_ms(db->head), head_ooo_min_ms(db->head)),
+               maxt = MAX(head_max_ms(db->head), head_ooo_max_ms(db->head));
+        if (!e && with_head && mint <= maxt) {
                 Ulid ulid;
                 bool written;
-                e = write_head(db, into, head_min_ms(db->head), head_max_ms(db->head) + 1, &ulid, &written);
+                e = write_head(db, into, HEAD_ALL, NULL, mint, maxt + 1, &ulid, &written);
                 if (e)
                         e = error_wrap(e, "snapshot head block");
         }

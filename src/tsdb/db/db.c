@@ -105,8 +105,7 @@ static void set_replay(void *ctx, int min, int max, int current)
         mutex_unlock(&db->mu);
 }
 
-/* End of the newest block made of whole heads: older samples are not taken from the log. */
-static TimeMs in_order_end(struct db *db)
+TimeMs db_in_order_end(struct db *db)
 {
         TimeMs end = TIME_MS_MIN;
         mutex_lock(&db->mu);
@@ -119,6 +118,23 @@ static TimeMs in_order_end(struct db *db)
         return end;
 }
 
+static int64_t out_of_order_window(struct db *db)
+{
+        mutex_lock(&db->mu);
+        int64_t ms = db->opts.out_of_order_window_ms;
+        mutex_unlock(&db->mu);
+        return ms;
+}
+
+struct error *db_set_out_of_order_window(struct db *db, int64_t window_ms)
+{
+        mutex_lock(&db->mu);
+        db->opts.out_of_order_window_ms = window_ms;
+        mutex_unlock(&db->mu);
+        struct head *head = db_head(db);
+        return head ? head_set_out_of_order_window(head, window_ms) : NULL;
+}
+
 static struct error *start_head(struct db *db)
 {
         struct head_opts o = {
@@ -128,7 +144,8 @@ static struct error *start_head(struct db *db)
                 .wal_compression = db->opts.wal_compression,
                 .wal_segment_bytes = db->opts.wal_segment_bytes,
                 .disk = db->opts.disk,
-                .min_valid_ms = in_order_end(db),
+                .min_valid_ms = db_in_order_end(db),
+                .out_of_order_window_ms = out_of_order_window(db),
                 .progress = set_replay,
                 .progress_ctx = db,
                 .cancel = db->opts.cancel,
@@ -144,15 +161,13 @@ static struct error *start_head(struct db *db)
         db->stats.open = info;
         db->stats.replay_seconds = (double)(time_mono_ns() - began) / 1e9;
         db->replay.state = DB_REPLAY_DONE;
+        int64_t window_ms = db->opts.out_of_order_window_ms; /* it may have been set while the head was read */
         mutex_unlock(&db->mu);
-        return NULL;
+        return window_ms != o.out_of_order_window_ms ? head_set_out_of_order_window(head, window_ms) : NULL;
 }
 
 struct error *db_start(struct db *db)
 {
-        if (db->opts.out_of_order_window_ms)
-                return error_new(ERROR_UNSUPPORTED,
-                                 "out-of-order ingestion (out_of_order_time_window) is not supported");
         char *wal = path_join(db->dir, "wal");
         struct error *e = dir_make_all(db->dir);
         if (!e)

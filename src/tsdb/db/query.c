@@ -67,7 +67,8 @@ static struct error *open_parts(struct db *db, const BlockVec *blocks, TimeMs mi
                         vec_push(&parts, q);
         }
         struct head *head = db_head(db);
-        if (!e && head && maxt_ms >= head_min_ms(head)) {
+        if (!e && head &&
+            (maxt_ms >= head_min_ms(head) || (maxt_ms >= head_ooo_min_ms(head) && mint_ms <= head_ooo_max_ms(head)))) {
                 e = storage_querier(head_storage(head), mint_ms, maxt_ms, arena, &q);
                 if (!e)
                         vec_push(&parts, q);

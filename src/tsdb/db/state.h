@@ -49,6 +49,8 @@ struct error *db_unlock_dir(struct db *db) MUST_CHECK;
 struct error *db_reload_locked(struct db *db) MUST_CHECK;
 /* Waits until queriers that began before now and reach below t are closed. False: the database stops. */
 bool db_wait_queriers(struct db *db, TimeMs t);
+/* End of the newest block made of whole heads: older samples are not taken from the log. TIME_MS_MIN: there is none. */
+TimeMs db_in_order_end(struct db *db);
 void db_thread(void *db);
 extern const struct storage_ops db_storage_ops;
 

@@ -13,11 +13,19 @@ struct waiting_histogram {
         struct histogram_sample h;
         size_t before; /* floats that came before it */
 };
+struct late_sample { /* found out of order when it was applied */
+        uint32_t slot;
+        TimeMs t;
+        double v;
+        struct histogram_sample h; /* both members NULL: a float */
+};
 struct head_appender {
         struct appender base;
         struct head *h;
         bool has_bound;
-        TimeMs bound_ms; /* no sample before it */
+        TimeMs bound_ms;     /* no sample before it, in order */
+        int64_t window_ms;   /* 0: none out of order either */
+        TimeMs ooo_floor_ms; /* out of order, from here on */
         uint32_t *slots; /* columns, pinned */
         TimeMs *t;
         double *v;
@@ -29,6 +37,7 @@ struct head_appender {
         struct buf rec; /* the n floats */
         struct samples_encoder encoder;
         struct wal_batch batch;
+        VEC(struct late_sample) late;
 };
 enum { SPARE_MAX = 16, SPARE_SAMPLES_MAX = 1 << 16 };
 
@@ -39,6 +48,7 @@ void head_appender_free(struct head_appender *a)
         free(a->v);
         vec_done(&a->histograms);
         vec_done(&a->records);
+        vec_done(&a->late);
         arena_done(&a->arena);
         buf_done(&a->rec);
         wal_batch_done(&a->batch);
@@ -54,6 +64,7 @@ static void appender_end(struct head_appender *a)
         for (size_t i = 0; i < a->histograms.n; i++)
                 series_unpin(h, a->histograms.p[i].slot);
         vec_clear(&a->histograms);
+        vec_clear(&a->late);
         arena_clear(&a->arena);
         __atomic_fetch_sub(&h->appenders, 1, __ATOMIC_RELAXED);
         mutex_lock(&h->spare_mu);
@@ -74,6 +85,20 @@ static void columns_grow(struct head_appender *a)
         a->v = mem_realloc_array(a->v, a->cap, sizeof *a->v);
 }
 
+static TimeMs time_before(TimeMs t, int64_t ms)
+{
+        return t < TIME_MS_MIN + ms ? TIME_MS_MIN : t - ms;
+}
+
+static void bounds_set(struct head_appender *a)
+{
+        const struct head *h = a->h;
+        TimeMs max = load_relaxed(&h->max_ms);
+        a->bound_ms = MAX(load_relaxed(&h->min_valid_ms), time_before(max, h->opts.chunk_range_ms / 2));
+        a->ooo_floor_ms = time_before(max, a->window_ms);
+        a->has_bound = true;
+}
+
 /* The first sample of an empty head says where its time begins. */
 static void bound_init(struct head_appender *a, TimeMs t)
 {
@@ -82,9 +107,7 @@ static void bound_init(struct head_appender *a, TimeMs t)
         __atomic_compare_exchange_n(&h->max_ms, &none, t, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED);
         none = TIME_MS_MAX;
         __atomic_compare_exchange_n(&h->min_ms, &none, t, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED);
-        TimeMs max = load_relaxed(&h->max_ms), half = h->opts.chunk_range_ms / 2;
-        a->bound_ms = MAX(load_relaxed(&h->min_valid_ms), max < TIME_MS_MIN + half ? TIME_MS_MIN : max - half);
-        a->has_bound = true;
+        bounds_set(a);
 }
 
 static struct error *check_labels(Labels ls)
@@ -133,6 +156,25 @@ static struct error *slot_get(struct head *h, SeriesRef ref, Labels labels, uint
         return slot_by_labels(h, ref, labels, ret);
 }
 
+/* Not newer than what the series has, or before the bound: NULL if it may go to the out-of-order samples. same: it is the
+ * newest sample once more.  Upstream: memSeries.appendable. */
+static struct error *may_be_late(struct head_appender *a, TimeMs t, TimeMs last)
+{
+        struct head *h = a->h;
+        if (t == last && t >= a->bound_ms) {
+                add_relaxed(&h->duplicates, 1);
+                return &error_duplicate_sample;
+        }
+        if (a->window_ms && t >= a->ooo_floor_ms && !a->base.discard_out_of_order)
+                return NULL;
+        if (a->window_ms && t < a->ooo_floor_ms) {
+                add_relaxed(&h->too_old, 1);
+                return &error_too_old_sample;
+        }
+        add_relaxed(&h->out_of_order, 1);
+        return &error_out_of_order_sample;
+}
+
 static struct error *ha_append(struct appender *base, SeriesRef ref, Labels labels, TimeMs t, double v,
                                SeriesRef *ret_ref)
 {
@@ -140,7 +182,7 @@ static struct error *ha_append(struct appender *base, SeriesRef ref, Labels labe
         struct head *h = a->h;
         if (UNLIKELY(!a->has_bound))
                 bound_init(a, t);
-        if (UNLIKELY(t < a->bound_ms)) {
+        if (UNLIKELY(t < a->bound_ms && !a->window_ms)) {
                 add_relaxed(&h->out_of_bounds, 1);
                 return &error_out_of_bounds;
         }
@@ -158,19 +200,15 @@ static struct error *ha_append(struct appender *base, SeriesRef ref, Labels labe
         __builtin_prefetch((const void *)((uintptr_t)s + 6 * sizeof *s), 1);
         __builtin_prefetch((const void *)((uintptr_t)s + 6 * sizeof *s + 64), 1);
         TimeMs last = load_relaxed(&s->last_t);
-        if (UNLIKELY(t <= last && last != TIME_MS_MIN)) {
-                bool same = t == last && float_bits(v) == load_relaxed(&s->last_v);
+        if (UNLIKELY((t <= last && last != TIME_MS_MIN) || t < a->bound_ms)) {
+                bool same = t == last && t >= a->bound_ms && float_bits(v) == load_relaxed(&s->last_v);
+                struct error *e = same ? NULL : may_be_late(a, t, last);
                 if (same)
                         *ret_ref = ref_of(slot, load_relaxed(&s->gen));
-                series_unpin(h, slot);
-                if (same)
-                        return NULL;
-                if (t == last) {
-                        add_relaxed(&h->duplicates, 1);
-                        return &error_duplicate_sample;
+                if (same || e) {
+                        series_unpin(h, slot);
+                        return e;
                 }
-                add_relaxed(&h->out_of_order, 1);
-                return &error_out_of_order_sample;
         }
         if (UNLIKELY(a->n == a->cap))
                 columns_grow(a);
@@ -196,7 +234,7 @@ static struct error *ha_append_histogram(struct appender *base, SeriesRef ref, L
         struct head *h = a->h;
         if (UNLIKELY(!a->has_bound))
                 bound_init(a, t);
-        if (UNLIKELY(t < a->bound_ms)) {
+        if (UNLIKELY(t < a->bound_ms && !a->window_ms)) {
                 add_relaxed(&h->out_of_bounds, 1);
                 return &error_out_of_bounds;
         }
@@ -209,9 +247,9 @@ static struct error *ha_append_histogram(struct appender *base, SeriesRef ref, L
                 return e;
         struct series_slot *s = series_at(h, slot);
         TimeMs last = load_relaxed(&s->last_t);
-        if (UNLIKELY(t <= last && last != TIME_MS_MIN)) {
+        if (UNLIKELY((t <= last && last != TIME_MS_MIN) || t < a->bound_ms)) {
                 bool same = false;
-                if (t == last) {
+                if (t == last && t >= a->bound_ms) {
                         mutex_lock(stripe_of(h, slot));
                         const struct histogram_chunk *k = series_histogram(s);
                         same = k && histogram_chunk_last_ms(k) == t && histogram_chunk_ends_with(k, x);
@@ -219,11 +257,11 @@ static struct error *ha_append_histogram(struct appender *base, SeriesRef ref, L
                 }
                 if (same)
                         *ret_ref = ref_of(slot, load_relaxed(&s->gen));
-                series_unpin(h, slot);
-                if (same)
-                        return NULL;
-                add_relaxed(t == last ? &h->duplicates : &h->out_of_order, 1);
-                return t == last ? &error_duplicate_sample : &error_out_of_order_sample;
+                e = same ? NULL : may_be_late(a, t, last);
+                if (same || e) {
+                        series_unpin(h, slot);
+                        return e;
+                }
         }
         struct waiting_histogram w = {.slot = slot, .t = t, .before = a->n};
         e = histogram_sample_dup(&a->arena, x, &w.h);
@@ -302,17 +340,55 @@ struct applied {
         TimeMs min, max;
         uint64_t appended, late;
 };
-static void apply_histogram_locked(struct head *h, const struct waiting_histogram *w, uint32_t commit, TimeMs floor_ms,
-                                   struct applied *sum)
+
+/* A sample that is not in order any more; false: it is lost. */
+static bool put_late(struct head_appender *a, uint32_t slot, TimeMs t, double v, struct histogram_sample x)
 {
+        if (!a->window_ms)
+                return false;
+        if (t < a->ooo_floor_ms) {
+                add_relaxed(&a->h->too_old, 1);
+                return true;
+        }
+        vec_push(&a->late, (struct late_sample){slot, t, v, x});
+        return true;
+}
+
+/* A float marker of a series whose newest sample is a histogram, kept as one of its kind. */
+static struct histogram_sample stale_like(struct head_appender *a, const struct series_slot *s, double v)
+{
+        struct int_histogram i = {.sum = v};
+        struct histogram f = {.sum = v};
+        struct histogram_sample x = {NULL, NULL}, ret = {NULL, NULL};
+        if (chunk_encoding_is_int(series_open_encoding(s)))
+                x.i = &i;
+        else
+                x.f = &f;
+        error_ignore(histogram_sample_dup(&a->arena, x, &ret), "the arena has no limit");
+        return ret;
+}
+
+static inline bool is_behind(const struct series_slot *s, TimeMs t)
+{
+        return t < load_relaxed(&s->last_t) && (s->open || s->n_full);
+}
+
+static void apply_histogram_locked(struct head_appender *a, const struct waiting_histogram *w, uint32_t commit,
+                                   TimeMs floor_ms, struct applied *sum)
+{
+        struct head *h = a->h;
+        double v = histogram_sample_sum(w->h);
         if (w->t < floor_ms) {
-                sum->late++;
+                sum->late += !put_late(a, w->slot, w->t, v, w->h);
                 return;
         }
         struct mutex *stripe = stripe_of(h, w->slot);
         mutex_lock(stripe);
-        bool ok = series_append_histogram_locked(h, w->slot, series_at(h, w->slot), w->t, w->h, commit);
+        bool behind = is_behind(series_at(h, w->slot), w->t);
+        bool ok = !behind && series_append_histogram_locked(h, w->slot, series_at(h, w->slot), w->t, w->h, commit);
         mutex_unlock(stripe);
+        if (behind)
+                put_late(a, w->slot, w->t, v, w->h);
         if (!ok)
                 return;
         sum->appended++;
@@ -325,6 +401,8 @@ static void apply_locked(struct head *h, struct head_appender *a)
 {
         uint32_t commit = load_relaxed(&h->applied) + 1;
         TimeMs min = TIME_MS_MAX, max = TIME_MS_MIN, floor_ms = load_relaxed(&h->min_valid_ms);
+        if (a->window_ms)
+                floor_ms = MAX(floor_ms, a->bound_ms);
         uint64_t appended = 0, late = 0;
         struct applied sum = {.min = TIME_MS_MAX, .max = TIME_MS_MIN};
         struct mutex *held = NULL;
@@ -336,7 +414,7 @@ static void apply_locked(struct head *h, struct head_appender *a)
                                 mutex_unlock(held);
                         held = NULL;
                         for (; k < a->histograms.n && a->histograms.p[k].before <= i; k++)
-                                apply_histogram_locked(h, &a->histograms.p[k], commit, floor_ms, &sum);
+                                apply_histogram_locked(a, &a->histograms.p[k], commit, floor_ms, &sum);
                 }
                 if (i + 16 < a->n) {
                         const char *coming = (const char *)series_at(h, a->slots[i + 16]);
@@ -345,8 +423,8 @@ static void apply_locked(struct head *h, struct head_appender *a)
                 }
                 if (i + 8 < a->n)
                         prefetch_chunk(h, a->slots[i + 8]);
-                if (t < floor_ms) {
-                        late++;
+                if (UNLIKELY(t < floor_ms)) {
+                        late += !put_late(a, a->slots[i], t, a->v[i], (struct histogram_sample){NULL, NULL});
                         series_unpin(h, a->slots[i]);
                         continue;
                 }
@@ -358,6 +436,13 @@ static void apply_locked(struct head *h, struct head_appender *a)
                         held = stripe;
                 }
                 struct series_slot *s = series_at(h, a->slots[i]);
+                if (UNLIKELY(is_behind(s, t))) {
+                        bool stale = s->open_flags & OPEN_HISTOGRAM && is_stale_nan(a->v[i]);
+                        put_late(a, a->slots[i], t, a->v[i],
+                                 stale ? stale_like(a, s, a->v[i]) : (struct histogram_sample){NULL, NULL});
+                        series_unpin(h, a->slots[i]);
+                        continue;
+                }
                 bool ok = UNLIKELY(s->open_flags & OPEN_HISTOGRAM && is_stale_nan(a->v[i]))
                                   ? series_append_stale_locked(h, a->slots[i], s, t, a->v[i], commit)
                                   : series_append_locked(h, a->slots[i], s, t, a->v[i], commit);
@@ -372,7 +457,14 @@ static void apply_locked(struct head *h, struct head_appender *a)
                 mutex_unlock(held);
         a->n = 0;
         for (; k < a->histograms.n; k++)
-                apply_histogram_locked(h, &a->histograms.p[k], commit, floor_ms, &sum);
+                apply_histogram_locked(a, &a->histograms.p[k], commit, floor_ms, &sum);
+        for (size_t i = 0; i < a->late.n; i++) {
+                const struct late_sample *l = &a->late.p[i];
+                if (!ooo_insert_locked(h, l->slot, l->t, l->v, l->h))
+                        continue;
+                h->stats.ooo_appended++;
+                h->stats.samples_appended++;
+        }
         appended += sum.appended;
         late += sum.late;
         min = MIN(min, sum.min);
@@ -486,6 +578,8 @@ static struct error *ha_commit(struct appender *base)
                 if (why) /* they stay in memory, and in the log; the next commit tries again */
                         log_error("tsdb", "Writing full head chunks failed", KV_E(why));
                 error_free(why);
+                if (UNLIKELY(h->ooo.items.n)) /* after the chunks: its marks name them */
+                        e = ooo_log_locked(h);
         }
         mutex_unlock(&h->mu);
 out:
@@ -519,11 +613,10 @@ struct error *head_appender_new(struct storage *st, struct appender **ret)
                 a->h = h;
         }
         a->has_bound = false;
-        TimeMs min = load_relaxed(&h->min_ms), max = load_relaxed(&h->max_ms), half = h->opts.chunk_range_ms / 2;
-        if (min != TIME_MS_MAX && max != TIME_MS_MIN) {
-                a->bound_ms = MAX(load_relaxed(&h->min_valid_ms), max < TIME_MS_MIN + half ? TIME_MS_MIN : max - half);
-                a->has_bound = true;
-        }
+        a->base.discard_out_of_order = false;
+        a->window_ms = load_relaxed(&h->ooo.window_ms);
+        if (load_relaxed(&h->min_ms) != TIME_MS_MAX && load_relaxed(&h->max_ms) != TIME_MS_MIN)
+                bounds_set(a);
         __atomic_fetch_add(&h->appenders, 1, __ATOMIC_RELAXED);
         *ret = &a->base;
         return NULL;

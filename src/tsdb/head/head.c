@@ -41,6 +41,8 @@ static struct head *head_new(const struct head_opts *opts)
         list_init(&h->queriers);
         buf_init(&h->series_rec, BUF_NO_LIMIT);
         wal_batch_init(&h->series_batch, opts->wal_compression);
+        ooo_init(&h->ooo, opts->dir, opts->wal_compression);
+        h->ooo.window_ms = MAX(opts->out_of_order_window_ms, 0);
         return h;
 }
 
@@ -67,9 +69,11 @@ struct error *head_close(struct head *take_h)
         if (!h)
                 return NULL;
         struct error *e = wal_close(h->wal);
+        e = error_join(e, wal_close(h->ooo.wal));
         e = error_join(e, mapper_close(h->mapper));
         head_free_retired(h);
         slots_done(h);
+        ooo_done(h);
         pairs_done(&h->index);
         slab_done(&h->slab);
         for (size_t i = 0; i < h->spare.n; i++)
@@ -96,6 +100,26 @@ struct error *head_close(struct head *take_h)
         return e;
 }
 
+/* mu held, or nobody else knows h yet. */
+static struct error *open_ooo_log_locked(struct head *h)
+{
+        if (h->ooo.wal)
+                return NULL;
+        struct error *e = dir_make_all(h->ooo.dir);
+        struct wal_opts wo = {.segment_bytes = h->opts.wal_segment_bytes, .disk = h->disk};
+        return e ? e : wal_open(h->ooo.dir, &wo, &h->ooo.wal);
+}
+
+struct error *head_set_out_of_order_window(struct head *h, int64_t window_ms)
+{
+        mutex_lock(&h->mu);
+        struct error *e = window_ms > 0 ? open_ooo_log_locked(h) : NULL;
+        if (!e)
+                store_relaxed(&h->ooo.window_ms, MAX(window_ms, 0));
+        mutex_unlock(&h->mu);
+        return e;
+}
+
 struct error *head_open(const struct head_opts *opts, struct head **ret, struct head_open_info *ret_info)
 {
         struct head_open_info info = {0};
@@ -112,6 +136,8 @@ struct error *head_open(const struct head_opts *opts, struct head **ret, struct 
                 struct wal_opts wo = {.segment_bytes = opts->wal_segment_bytes, .disk = h->disk};
                 e = wal_open(h->wal_dir, &wo, &h->wal);
         }
+        if (!e && (h->ooo.window_ms || dir_size_bytes(h->ooo.dir)))
+                e = open_ooo_log_locked(h);
         free(chunks_dir);
         if (e) {
                 error_ignore(head_close(h), "the error before it is the one to tell");
@@ -143,6 +169,16 @@ TimeMs head_max_ms(const struct head *h)
         return head_is_empty(h) ? TIME_MS_MIN : load_relaxed(&h->max_ms);
 }
 
+TimeMs head_ooo_min_ms(const struct head *h)
+{
+        return load_relaxed(&h->ooo.min_ms);
+}
+
+TimeMs head_ooo_max_ms(const struct head *h)
+{
+        return load_relaxed(&h->ooo.max_ms);
+}
+
 int64_t head_chunk_range_ms(const struct head *h)
 {
         return h->opts.chunk_range_ms;
@@ -159,7 +195,8 @@ bool head_is_compactable(const struct head *h)
 
 void head_get_stats(struct head *h, struct head_stats *ret)
 {
-        uint64_t wal_bytes = dir_size_bytes(h->wal_dir); /* without the lock: it asks the disk */
+        /* Without the lock: they ask the disk. */
+        uint64_t wal_bytes = dir_size_bytes(h->wal_dir), wbl_bytes = dir_size_bytes(h->ooo.dir);
         mutex_lock(&h->mu);
         *ret = h->stats;
         ret->series_created = __atomic_load_n(&h->series_created, __ATOMIC_RELAXED);
@@ -168,6 +205,10 @@ void head_get_stats(struct head *h, struct head_stats *ret)
         ret->out_of_order = load_relaxed(&h->out_of_order);
         ret->out_of_bounds = load_relaxed(&h->out_of_bounds);
         ret->duplicates = load_relaxed(&h->duplicates);
+        ret->too_old = load_relaxed(&h->too_old);
+        ret->ooo_min_ms = head_ooo_min_ms(h);
+        ret->ooo_max_ms = head_ooo_max_ms(h);
+        ret->wbl_bytes = wbl_bytes;
         ret->active_appenders = load_relaxed(&h->appenders);
         ret->min_ms = head_min_ms(h);
         ret->max_ms = head_max_ms(h);
@@ -262,5 +303,8 @@ uint64_t head_memory_bytes(struct head *h)
              sizeof(struct series_slot);
         n += h->free_slots.cap * sizeof *h->free_slots.p;
         rwlock_unlock(&h->index_lock);
+        mutex_lock(&h->mu);
+        n += ooo_bytes(h);
+        mutex_unlock(&h->mu);
         return n;
 }

@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* head.h — the newest samples, in memory, behind the write-ahead log. Implements storage.h.
  *
- *   e = head_open(&opts, &h, &info);                replays chunks_head/, the checkpoint and the log
+ *   e = head_open(&opts, &h, &info);                replays chunks_head/, the checkpoint, the log and the out-of-order log
  *   head_storage(h)                                 appenders and queriers
  *   e = head_truncate(h, mint);                     what is before mint is in blocks now
  *   e = head_close(h);
  *
  * A commit is in the log before it is seen. Commits are applied one after another and numbered; a querier shows those
  * that were finished when it was opened (of the newest four samples of a series: see head_read.c for the bound).
+ * Samples that come out of order are taken within a window if there is one, are in a log of their own (wbl/) when a commit
+ * returns, and are seen at once.
  * Threads: any, but open/close. Format: docs/format/{wal,head_chunks}.md.  Upstream: tsdb/head*.go. */
 #ifndef TSDB_HEAD_HEAD_H
 #define TSDB_HEAD_HEAD_H
@@ -24,6 +26,7 @@ struct head_opts {
         uint32_t wal_segment_bytes; /* 0: 128 MiB */
         const struct disk *disk;    /* NULL: disk_system */
         TimeMs min_valid_ms;        /* samples before are in blocks; TIME_MS_MIN: no blocks */
+        int64_t out_of_order_window_ms; /* how far behind the head's newest sample one may be; 0: all must be in order */
         void (*progress)(void *ctx, int min, int max, int current); /* while the log is read; NULL: none */
         void *progress_ctx;
         int replay_threads; /* that put samples into series while the log is read; 0: one a processor */
@@ -32,7 +35,7 @@ struct head_opts {
 struct head_open_info {
         uint64_t wal_corruptions, mmap_corruptions;
         uint64_t unknown_refs;      /* samples whose series the log does not hold */
-        uint64_t skipped_ooo_chunks;
+        uint64_t wbl_corruptions, unknown_ooo_refs; /* of the out-of-order log */
         double chunks_seconds, wal_seconds;
 };
 
@@ -53,9 +56,30 @@ struct error *head_truncate(struct head *h, TimeMs mint_ms) MUST_CHECK;
 struct error *head_delete(struct head *h, TimeMs mint_ms, TimeMs maxt_ms, const struct matcher *const *m,
                           size_t n_m) MUST_CHECK;
 
+/* ---- samples that came out of order (ooo.h) ---- */
+
+/* What a reloaded configuration says. The log for them is made when it is needed first. */
+struct error *head_set_out_of_order_window(struct head *h, int64_t window_ms) MUST_CHECK;
+struct head_ooo_part {
+        TimeMs mint_ms, maxt_ms; /* of its samples, inclusive; MAX, MIN: there are none */
+        uint64_t upto;           /* number of its newest chunk */
+        int wal_segment;         /* of the out-of-order log: the first that is not in it */
+};
+/* All out-of-order samples so far, as chunks, so that they can be written to blocks; what comes later is another part. */
+struct error *head_ooo_begin(struct head *h, struct head_ooo_part *ret) MUST_CHECK;
+/* They are in blocks now. */
+struct error *head_ooo_truncate(struct head *h, const struct head_ooo_part *part) MUST_CHECK;
+TimeMs head_ooo_min_ms(const struct head *h); /* TIME_MS_MAX: none */
+TimeMs head_ooo_max_ms(const struct head *h); /* TIME_MS_MIN: none */
+
+enum head_which { HEAD_ALL, HEAD_IN_ORDER, HEAD_OUT_OF_ORDER };
+/* As storage_querier(); of the out-of-order samples those of a part, or all (NULL). */
+struct error *head_querier(struct head *h, enum head_which which, const struct head_ooo_part *part, TimeMs mint_ms, TimeMs maxt_ms,
+                           struct arena *arena, struct querier **ret) MUST_CHECK;
+
 struct head_stats {
         uint64_t series, series_created, series_removed, chunks, chunks_created, chunks_removed, samples_appended;
-        uint64_t out_of_order, out_of_bounds, duplicates;
+        uint64_t out_of_order, out_of_bounds, duplicates, too_old, ooo_appended;
         uint64_t label_pairs, symbol_bytes, active_appenders, truncations, truncations_failed, gcs, mmap_corruptions,
                 wal_corruptions;
         uint64_t checkpoint_creations, checkpoint_creations_failed, checkpoint_deletions, checkpoint_deletions_failed;
@@ -63,7 +87,9 @@ struct head_stats {
         uint64_t wal_truncations;
         TimeMs min_ms, max_ms;
         uint64_t low_watermark, high_watermark; /* numbers of commits */
-        uint64_t wal_bytes, chunks_head_bytes;  /* on disk */
+        uint64_t wal_bytes, wbl_bytes, chunks_head_bytes; /* on disk */
+        TimeMs ooo_min_ms, ooo_max_ms;
+        uint64_t wbl_corruptions;
         int wal_segment;
         struct wal_stats wal;
 };

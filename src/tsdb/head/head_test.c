@@ -522,12 +522,10 @@ TEST(head, opens_what_the_original_left)
                         Str name = json_str(json_get(metric, STR("__name__")));
                         if (!values || json_get(&s->value, STR("histograms")) ||
                             str_eq(json_str(json_get(metric, STR("job"))), STR("late")))
-                                continue; /* histograms; samples from out of order: their log is not read yet */
+                                continue; /* db_test.c compares all; here a name is enough to find a series */
                         char *of = str_dup(name);
                         dump(h, TIME_MS_MIN, TIME_MS_MAX, MATCH_EQ, "__name__", of, &got);
                         free(of);
-                        /* The original took samples out of order as well; what we show is in its answer, and the 640
-                         * that came in order are there. */
                         buf_clear(&want);
                         JSON_EACH(v, values)
                         buf_printf(&want, " %lld:%g", (long long)(json_f64(json_at(&v->value, 0)) * 1000 + 0.5),
@@ -545,7 +543,7 @@ TEST(head, opens_what_the_original_left)
                                 free(needle);
                                 n++;
                         }
-                        CHECK_U64(n, 640);
+                        CHECK_U64(n, values->n);
                         compared++;
                 }
                 buf_done(&got);
@@ -567,10 +565,12 @@ TEST(head, cuts_and_writes_chunks_as_the_original_does)
         conformance_need("tsdb");
         char *dirs[2] = {fresh_dir("head-cut-theirs"), fresh_dir("head-cut-ours")};
         char *base = conformance_path("tsdb/mmapped_clean/data"), *wal = path_join(base, "wal"),
-             *to = path_join(dirs[1], "wal");
+             *to = path_join(dirs[1], "wal"), *wbl = path_join(base, "wbl"), *wbl_to = path_join(dirs[1], "wbl");
         CHECK_OK(dir_make_all(to));
+        CHECK_OK(dir_make_all(wbl_to));
         copy_dir(base, dirs[0]);
         copy_dir(wal, to);
+        copy_dir(wbl, wbl_to);
         struct head *h[2] = {open_at(dirs[0], NULL), open_at(dirs[1], NULL)};
         struct arena a;
         struct querier *q[2];
@@ -598,8 +598,9 @@ TEST(head, cuts_and_writes_chunks_as_the_original_does)
                         CHECK_I64(y->mint_ms, x->mint_ms);
                         CHECK_I64(y->maxt_ms, x->maxt_ms);
                         size_t at = 0;
-                        /* An open histogram chunk behind one from a file does not know whether there was a reset. */
-                        size_t but = i + 1 == s[0].n_chunks && chunk_encoding_is_histogram(x->encoding) ? 2 : SIZE_MAX;
+                        /* An open histogram chunk behind one from a file does not know whether there was a reset; one of samples
+                         * out of order may come after it. */
+                        size_t but = i + 2 >= s[0].n_chunks && chunk_encoding_is_histogram(x->encoding) ? 2 : SIZE_MAX;
                         while (at < x->data.n && at < y->data.n && (at == but || x->data.p[at] == y->data.p[at]))
                                 at++;
                         CHECK_MSG(at == x->data.n && at == y->data.n,
@@ -619,4 +620,6 @@ TEST(head, cuts_and_writes_chunks_as_the_original_does)
         free(base);
         free(wal);
         free(to);
+        free(wbl);
+        free(wbl_to);
 }

@@ -281,8 +281,9 @@ out:
         return e;
 }
 
-struct error *mapper_put(struct mapper *m, uint64_t series_ref, const struct chunk *c, const uint8_t **ret)
+struct error *mapper_put(struct mapper *m, const struct mapper_chunk *mc, const uint8_t **ret, uint64_t *ret_ref)
 {
+        const struct chunk *c = &mc->chunk;
         struct error *e;
         size_t room = CHUNK_META_MAX_BYTES + c->data.n;
         if (m->fd < 0 || m->files.p[m->files.n - 1].end + m->out.n + room > FILE_MAX_BYTES) {
@@ -294,10 +295,11 @@ struct error *mapper_put(struct mapper *m, uint64_t series_ref, const struct chu
         }
         const struct map_file *f = &m->files.p[m->files.n - 1];
         uint8_t *from = (uint8_t *)buf_reserve(&m->out, room), *p = from;
-        p = put_be64(p, series_ref);
+        *ret_ref = (uint64_t)f->seq << 32 | (f->end + m->out.n);
+        p = put_be64(p, mc->series_ref);
         p = put_be64(p, (uint64_t)c->mint_ms);
         p = put_be64(p, (uint64_t)c->maxt_ms);
-        *p++ = (uint8_t)c->encoding;
+        *p++ = (uint8_t)((uint8_t)c->encoding | (mc->is_out_of_order ? OUT_OF_ORDER_BIT : 0));
         p = put_uvarint(p, c->data.n);
         *ret = f->map + f->end + m->out.n + (p - from);
         memcpy(p, c->data.p, c->data.n);

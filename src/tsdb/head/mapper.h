@@ -3,7 +3,7 @@
  *
  *   e = mapper_open(dir, disk, &m);
  *   e = mapper_each(m, on_chunk, ctx);                      ERROR_CORRUPT: then mapper_drop_from(m, mapper_bad_seq(m))
- * and read again e = mapper_put(m, ref, &c, &p);  e = mapper_flush(m);   p may be read from then on
+ * and read again e = mapper_put(m, &c, &p, &ref);  e = mapper_flush(m);   p may be read from then on
  *
  * Files are only appended to while they are mapped, never cut. Threads: one owner at a time; what was flushed, any may
  * read. Format: docs/format/head_chunks.md.  Upstream: tsdb/chunks/head_chunks.go. */
@@ -32,7 +32,7 @@ struct error *mapper_drop_from(struct mapper *m, int seq) MUST_CHECK;
 
 /* Nothing is written before a flush (a put that needs a new file flushes too); when that fails, all chunks that are not
  * durable are forgotten. */
-struct error *mapper_put(struct mapper *m, uint64_t series_ref, const struct chunk *c, const uint8_t **ret) MUST_CHECK;
+struct error *mapper_put(struct mapper *m, const struct mapper_chunk *c, const uint8_t **ret, uint64_t *ret_ref) MUST_CHECK;
 struct error *mapper_flush(struct mapper *m) MUST_CHECK;
 uint64_t mapper_durable(const struct mapper *m); /* chunks flushed since it was opened */
 /* Number of the file that holds p; INT_MAX: none of them. */

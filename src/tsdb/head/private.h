@@ -12,7 +12,7 @@
  *  3. What a querier may point to (values of pairs, maps of chunk files) is retired, and freed when all queriers of
  * that time are closed.
  *  4. A series' record is in the log before its first sample: whichever commit comes first writes it.
- * Lock order: mu, index, stripe, then the leaves retired_mu, slab and the log's. */
+ * Lock order: mu, index, stripe, then the leaves retired_mu, slab, the table of ooo.h and the logs'. */
 #ifndef TSDB_HEAD_PRIVATE_H
 #define TSDB_HEAD_PRIVATE_H
 
@@ -24,6 +24,7 @@
 #include "tsdb/head/head.h"
 #include "tsdb/head/index.h"
 #include "tsdb/head/mapper.h"
+#include "tsdb/head/ooo.h"
 #include "tsdb/head/slab.h"
 
 enum {
@@ -50,6 +51,7 @@ enum {
         OPEN_HISTOGRAM =
                 1, /* the open chunk is a struct histogram_chunk on the heap, and app holds its newest time only */
         OPEN_HAS_END = 2, /* its end was computed from its size */
+        OPEN_HAS_OOO = 4, /* not of the open chunk: the series has out-of-order samples, see ooo.h */
 };
 struct series_slot {
         uint64_t wal_ref;
@@ -81,6 +83,7 @@ struct retired {
 struct memory_chunk { /* a full chunk that is not in a file yet */
         uint32_t slot, gen;
         const uint8_t *p;
+        bool is_out_of_order; /* of ooo.h */
 };
 struct wal_expiry {
         uint64_t ref;
@@ -123,6 +126,7 @@ struct head {
         struct head_stats stats;
         struct buf series_rec;
         struct wal_batch series_batch;
+        struct ooo ooo; /* but for what it says itself */
 
         struct rwlock index_lock; /* guards all below */
         struct index index;
@@ -135,7 +139,7 @@ struct head {
         VEC(struct retired) retired;
         struct list queriers; /* by number, oldest first */
         uint64_t next_querier;
-        uint64_t out_of_order, out_of_bounds, duplicates; /* atomic */
+        uint64_t out_of_order, out_of_bounds, duplicates, too_old; /* atomic */
 
         struct mutex spare_mu; /* guards all below */
         VEC(struct head_appender *) spare;
@@ -169,6 +173,8 @@ struct head_querier {
         struct arena *arena;
         TimeMs mint_ms, maxt_ms;
         uint32_t commit; /* the newest that it shows */
+        bool no_in_order, no_out_of_order;
+        uint64_t ooo_upto; /* numbers of out-of-order chunks; 0: all */
 };
 
 /* series.c */
@@ -264,6 +270,9 @@ struct error *head_querier_new(struct storage *st, TimeMs mint_ms, TimeMs maxt_m
                                struct querier **ret);
 roaring_bitmap_t *head_match(struct head *h, const struct matcher *const *m, size_t n); /* index lock held */
 struct error *head_replay(struct head *h, struct head_open_info *info) MUST_CHECK;
+/* ooo_replay.c: the out-of-order log, after the other one. slot_of: UINT32_MAX is none. last_chunk_ref: of the chunk files. */
+struct error *head_replay_ooo(struct head *h, struct head_open_info *info, uint32_t (*slot_of)(void *ctx, uint64_t ref),
+                              void *ctx, uint64_t last_chunk_ref) MUST_CHECK;
 void head_gc_locked(struct head *h, TimeMs mint_ms); /* mu held */
 
 #endif

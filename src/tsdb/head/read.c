@@ -136,6 +136,33 @@ static struct error *chunks_copy_locked(struct head_querier *q, uint32_t slot, c
         return NULL;
 }
 
+/* In-order chunks, then those of out-of-order samples, together ascending by mint: of equal ones the former are first. */
+static struct error *chunks_of_locked(struct head_querier *q, uint32_t slot, const struct series_slot *s, struct series *ret)
+{
+        const struct ooo_series *o = s->open_flags & OPEN_HAS_OOO && !q->no_out_of_order ? ooo_get(q->h, slot) : NULL;
+        size_t room = s->n_full + 1u + (o ? ooo_chunks_max(o) : 0), n = 0, n_late = 0;
+        struct chunk *chunks = arena_try_alloc(q->arena, room * sizeof *chunks);
+        struct error *e = chunks ? NULL : over_budget(q->arena);
+        if (!e && !q->no_in_order)
+                e = chunks_copy_locked(q, slot, s, chunks, &n);
+        if (!e && o)
+                e = ooo_chunks_copy(o, q->mint_ms, q->maxt_ms, q->ooo_upto, ref_of(slot, s->gen) << 16 | 0x8000, q->arena, chunks + n,
+                                    &n_late);
+        if (e)
+                return e;
+        for (size_t i = n; n && i < n + n_late; i++) {
+                struct chunk c = chunks[i];
+                size_t k = i;
+                while (k > 0 && chunks[k - 1].mint_ms > c.mint_ms)
+                        k--;
+                memmove(chunks + k + 1, chunks + k, (i - k) * sizeof *chunks);
+                chunks[k] = c;
+        }
+        ret->chunks = chunks;
+        ret->n_chunks = n + n_late;
+        return NULL;
+}
+
 static struct error *deleted_copy(struct head_querier *q, uint32_t slot, struct series *ret)
 {
         struct head *h = q->h;
@@ -175,11 +202,8 @@ static struct error *set_next(struct series_set *base, struct series *ret, bool 
                 struct mutex *stripe = stripe_of(h, f->slot);
                 struct error *e = NULL;
                 mutex_lock(stripe);
-                if (s->gen == f->gen && (s->n_full || s->open)) {
-                        struct chunk *chunks = arena_try_alloc(q->arena, (s->n_full + 1u) * sizeof *chunks);
-                        e = chunks ? chunks_copy_locked(q, f->slot, s, chunks, &out.n_chunks) : over_budget(q->arena);
-                        out.chunks = chunks;
-                }
+                if (s->gen == f->gen && (s->n_full || s->open || s->open_flags & OPEN_HAS_OOO))
+                        e = chunks_of_locked(q, f->slot, s, &out);
                 mutex_unlock(stripe);
                 if (!e && out.n_chunks)
                         e = deleted_copy(q, f->slot, &out);
@@ -196,7 +220,9 @@ static struct error *set_next(struct series_set *base, struct series *ret, bool 
 
 static bool is_outside(const struct head_querier *q)
 {
-        return q->maxt_ms < load_relaxed(&q->h->min_ms) || q->mint_ms > load_relaxed(&q->h->max_ms);
+        const struct head *h = q->h;
+        return (q->maxt_ms < load_relaxed(&h->min_ms) || q->mint_ms > load_relaxed(&h->max_ms)) &&
+               (q->maxt_ms < head_ooo_min_ms(h) || q->mint_ms > head_ooo_max_ms(h));
 }
 
 static struct error *hq_select(struct querier *base, const struct select_hints *hints, const struct matcher *const *m,
@@ -330,13 +356,25 @@ static void hq_close(struct querier *base)
 struct error *head_querier_new(struct storage *st, TimeMs mint_ms, TimeMs maxt_ms, struct arena *arena,
                                struct querier **ret)
 {
+        return head_querier(CONTAINER_OF(st, struct head, base), HEAD_ALL, NULL, mint_ms, maxt_ms, arena, ret);
+}
+
+struct error *head_querier(struct head *h, enum head_which which, const struct head_ooo_part *part, TimeMs mint_ms, TimeMs maxt_ms,
+                           struct arena *arena, struct querier **ret)
+{
         static const struct querier_ops ops = {
                 .select = hq_select, .label_names = hq_label_names, .label_values = hq_label_values, .close = hq_close};
-        struct head *h = CONTAINER_OF(st, struct head, base);
         struct head_querier *q = arena_try_alloc(arena, sizeof *q);
         if (!q)
                 return over_budget(arena);
-        *q = (struct head_querier){.base.ops = &ops, .h = h, .arena = arena, .mint_ms = mint_ms, .maxt_ms = maxt_ms};
+        *q = (struct head_querier){.base.ops = &ops,
+                                   .h = h,
+                                   .arena = arena,
+                                   .mint_ms = mint_ms,
+                                   .maxt_ms = maxt_ms,
+                                   .no_in_order = which == HEAD_OUT_OF_ORDER,
+                                   .no_out_of_order = which == HEAD_IN_ORDER,
+                                   .ooo_upto = part ? part->upto : 0};
         mutex_lock(&h->retired_mu);
         q->number = h->next_querier++;
         list_push_back(&h->queriers, &q->link);

@@ -19,11 +19,13 @@ struct mapped {
 struct replay {
         struct head *h;
         struct head_open_info *info;
-        VEC(struct mapped) mapped; /* ascending by series, then by place */
+        VEC(struct mapped) mapped, mapped_ooo; /* ascending by series, then by place */
         struct refs refs;
         struct apply apply;
         struct slab_local slab;
         struct series_writer writer; /* for new series; what is in old ones is changed by the lanes */
+        uint64_t last_chunk_ref;
+        bool has_ooo; /* deletions may be of samples that came out of order, whatever their time */
         uint64_t max_ref;
         TimeMs min_ms, max_ms;
         struct record_series_iter series;
@@ -41,15 +43,15 @@ static struct error *on_chunk(void *ctx, const struct mapper_chunk *c)
 {
         struct replay *r = ctx;
         r->max_ref = MAX(r->max_ref, c->series_ref);
-        if (c->is_out_of_order) {
-                r->info->skipped_ooo_chunks++;
-                return NULL;
-        }
+        r->last_chunk_ref = c->chunk.ref;
         if (c->chunk.maxt_ms < c->chunk.mint_ms ||
-            (uint64_t)c->chunk.maxt_ms - (uint64_t)c->chunk.mint_ms > UINT32_MAX || c->chunk.data.n >= 1 << 27)
+            (!c->is_out_of_order && (uint64_t)c->chunk.maxt_ms - (uint64_t)c->chunk.mint_ms > UINT32_MAX) ||
+            c->chunk.data.n >= 1 << 27)
                 return error_new(ERROR_CORRUPT, "chunk of series %llu has impossible times or length",
                                  (unsigned long long)c->series_ref);
-        if (c->chunk.maxt_ms >= r->h->opts.min_valid_ms)
+        if (c->is_out_of_order)
+                vec_push(&r->mapped_ooo, (struct mapped){c->series_ref, c->chunk});
+        else if (c->chunk.maxt_ms >= r->h->opts.min_valid_ms)
                 vec_push(&r->mapped, (struct mapped){c->series_ref, c->chunk});
         return NULL;
 }
@@ -72,7 +74,8 @@ static struct error *read_chunk_files(struct replay *r)
                 r->info->mmap_corruptions++;
                 log_info("tsdb", "Deleting mmapped chunk files", KV_I("from", tries ? 0 : mapper_bad_seq(m)));
                 vec_clear(&r->mapped);
-                r->info->skipped_ooo_chunks = 0;
+                vec_clear(&r->mapped_ooo);
+                r->last_chunk_ref = 0;
                 /* What is lost here is in the log. */
                 e = mapper_drop_from(m, tries ? 0 : mapper_bad_seq(m));
                 if (!e)
@@ -80,7 +83,28 @@ static struct error *read_chunk_files(struct replay *r)
         }
         if (r->mapped.n > 1)
                 qsort(r->mapped.p, r->mapped.n, sizeof *r->mapped.p, by_series);
+        if (r->mapped_ooo.n)
+                qsort(r->mapped_ooo.p, r->mapped_ooo.n, sizeof *r->mapped_ooo.p, by_series);
         return e;
+}
+
+static size_t first_of(const struct mapped *v, size_t n, uint64_t ref)
+{
+        size_t lo = 0, hi = n;
+        while (lo < hi) {
+                size_t mid = lo + (hi - lo) / 2;
+                if (v[mid].series_ref < ref)
+                        lo = mid + 1;
+                else
+                        hi = mid;
+        }
+        return lo;
+}
+
+static uint32_t slot_of(void *ctx, uint64_t ref)
+{
+        struct replay *r = ctx;
+        return refs_get(&r->refs, ref);
 }
 
 /* Chunks that the file has under ref become those of the slot. */
@@ -88,15 +112,10 @@ static void attach_mapped(struct replay *r, uint64_t ref, uint32_t slot)
 {
         struct head *h = r->h;
         struct series_slot *s = series_at(h, slot);
-        size_t lo = 0, hi = r->mapped.n;
-        while (lo < hi) {
-                size_t mid = lo + (hi - lo) / 2;
-                if (r->mapped.p[mid].series_ref < ref)
-                        lo = mid + 1;
-                else
-                        hi = mid;
-        }
-        for (; lo < r->mapped.n && r->mapped.p[lo].series_ref == ref; lo++) {
+        for (size_t i = first_of(r->mapped_ooo.p, r->mapped_ooo.n, ref);
+             i < r->mapped_ooo.n && r->mapped_ooo.p[i].series_ref == ref; i++)
+                ooo_attach(h, slot, &r->mapped_ooo.p[i].chunk);
+        for (size_t lo = first_of(r->mapped.p, r->mapped.n, ref); lo < r->mapped.n && r->mapped.p[lo].series_ref == ref; lo++) {
                 const struct chunk *c = &r->mapped.p[lo].chunk;
                 if (s->n_full && s->full[s->n_full - 1].mint_ms + s->full[s->n_full - 1].span_ms >= c->mint_ms)
                         continue;
@@ -236,7 +255,7 @@ static struct error *on_tombstones(struct replay *r, Str rec)
         struct error *e = record_tombstones(rec, &r->tombstones);
         for (size_t i = 0; !e && i < r->tombstones.n; i++) {
                 const struct record_tombstone *t = &r->tombstones.p[i];
-                if (t->maxt_ms < r->h->opts.min_valid_ms || t->maxt_ms < t->mint_ms)
+                if (t->maxt_ms < t->mint_ms || (t->maxt_ms < r->h->opts.min_valid_ms && !r->has_ooo))
                         continue;
                 uint32_t slot = refs_get(&r->refs, t->ref);
                 if (slot == UINT32_MAX)
@@ -361,8 +380,13 @@ struct error *head_replay(struct head *h, struct head_open_info *info)
         info->chunks_seconds = (double)(time_mono_ns() - from_ns) / 1e9;
         if (e)
                 goto out;
+        r.has_ooo = r.mapped_ooo.n || dir_size_bytes(h->ooo.dir);
         from_ns = time_mono_ns();
         e = read_wal(&r);
+        if (!e)
+                e = head_replay_ooo(h, info, slot_of, &r, r.last_chunk_ref);
+        if (!e)
+                e = head_flush_chunks_locked(h);
         info->wal_seconds = (double)(time_mono_ns() - from_ns) / 1e9;
         if (e)
                 goto out;
@@ -374,6 +398,7 @@ struct error *head_replay(struct head *h, struct head_open_info *info)
                 h->expiries.p[i].keep_until_ms = MIN(h->expiries.p[i].keep_until_ms, r.max_ms);
         h->next_wal_ref = r.max_ref + 1;
         h->stats.wal_corruptions = info->wal_corruptions;
+        h->stats.wbl_corruptions = info->wbl_corruptions;
         h->stats.mmap_corruptions = info->mmap_corruptions;
         if (r.max_ms != TIME_MS_MIN)
                 head_widen(h, r.min_ms, r.max_ms);
@@ -385,6 +410,7 @@ out:
         slab_local_done(&r.slab);
         refs_done(&r.refs);
         vec_done(&r.mapped);
+        vec_done(&r.mapped_ooo);
         record_series_iter_done(&r.series);
         for (size_t i = 0; i < ARRAY_LEN(r.labels); i++) {
                 vec_done(&r.labels[i]);

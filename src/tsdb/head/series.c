@@ -269,7 +269,7 @@ void series_chunk_keep(struct series_writer *w, struct head *h, uint32_t slot, s
                                              .n_bytes = (uint32_t)n & 0x7ffffff,
                                              .is_memory = 1,
                                              .encoding = (unsigned)series_open_encoding(s) & 15});
-        vec_push(w->full, (struct memory_chunk){slot, s->gen, p});
+        vec_push(w->full, (struct memory_chunk){slot, s->gen, p, /* is_out_of_order= */ false});
 }
 
 void series_chunk_finish(struct series_writer *w, struct head *h, uint32_t slot, struct series_slot *s)
@@ -346,47 +346,92 @@ static struct full_chunk *memory_chunk_find(struct head *h, const struct memory_
         return NULL;
 }
 
+static struct ooo_chunk *ooo_chunk_find(struct head *h, const struct memory_chunk *m)
+{
+        struct ooo_series *s = series_at(h, m->slot)->gen == m->gen ? ooo_get(h, m->slot) : NULL;
+        for (size_t i = s ? s->chunks.n : 0; i-- > 0;)
+                if (s->chunks.p[i].p == m->p)
+                        return &s->chunks.p[i];
+        return NULL;
+}
+
+struct moved_chunk {
+        const uint8_t *p; /* NULL: it is gone */
+        uint64_t ref;
+};
+
+/* Only writers change series' chunks, and that is us. */
+static struct error *memory_chunk_put(struct head *h, const struct memory_chunk *m, struct moved_chunk *ret)
+{
+        struct mapper_chunk c = {.series_ref = series_at(h, m->slot)->wal_ref, .is_out_of_order = m->is_out_of_order};
+        if (m->is_out_of_order) {
+                const struct ooo_chunk *o = ooo_chunk_find(h, m);
+                if (!o)
+                        return NULL;
+                c.chunk = (struct chunk){.mint_ms = o->mint_ms,
+                                         .maxt_ms = o->maxt_ms,
+                                         .encoding = (enum chunk_encoding)o->encoding,
+                                         .data = {(const char *)o->p, o->n_bytes}};
+        } else {
+                const struct full_chunk *f = memory_chunk_find(h, m);
+                if (!f)
+                        return NULL;
+                c.chunk = (struct chunk){.mint_ms = f->mint_ms,
+                                         .maxt_ms = f->mint_ms + f->span_ms,
+                                         .encoding = (enum chunk_encoding)f->encoding,
+                                         .data = {(const char *)f->p, f->n_bytes}};
+        }
+        return mapper_put(h->mapper, &c, &ret->p, &ret->ref);
+}
+
+static void memory_chunk_moved(struct head *h, const struct memory_chunk *m, struct moved_chunk to)
+{
+        struct mutex *stripe = stripe_of(h, m->slot);
+        size_t n = 0;
+        mutex_lock(stripe);
+        if (m->is_out_of_order) {
+                struct ooo_chunk *o = ooo_chunk_find(h, m);
+                if (o) {
+                        n = o->n_bytes;
+                        o->p = to.p;
+                        o->ref = to.ref;
+                        o->is_memory = 0;
+                }
+        } else {
+                struct full_chunk *f = memory_chunk_find(h, m);
+                if (f) {
+                        n = f->n_bytes;
+                        f->p = to.p;
+                        f->is_memory = 0;
+                }
+        }
+        mutex_unlock(stripe);
+        if (n)
+                slab_free(&h->slab, (void *)m->p, n);
+}
+
 struct error *head_flush_chunks_locked(struct head *h)
 {
         if (!h->memory_chunks.n || !h->mapper)
                 return NULL;
-        VEC(const uint8_t *) to = VEC_INIT;
+        VEC(struct moved_chunk) to = VEC_INIT;
         struct error *e = NULL;
         uint64_t durable = mapper_durable(h->mapper);
         for (size_t i = 0; !e && i < h->memory_chunks.n; i++) {
-                const struct memory_chunk *m = &h->memory_chunks.p[i];
-                const struct full_chunk *f = memory_chunk_find(h, m); /* only writers change it, and that is us */
-                const uint8_t *p = NULL;
-                if (f) {
-                        struct chunk c = {.mint_ms = f->mint_ms,
-                                          .maxt_ms = f->mint_ms + f->span_ms,
-                                          .encoding = (enum chunk_encoding)f->encoding,
-                                          .data = {(const char *)f->p, f->n_bytes}};
-                        e = mapper_put(h->mapper, series_at(h, m->slot)->wal_ref, &c, &p);
-                }
-                vec_push(&to, p);
+                struct moved_chunk moved = {.p = NULL};
+                e = memory_chunk_put(h, &h->memory_chunks.p[i], &moved);
+                vec_push(&to, moved);
         }
         if (!e)
                 e = mapper_flush(h->mapper);
         durable = mapper_durable(h->mapper) - durable;
         size_t i = 0;
         for (; i < to.n; i++) {
-                const struct memory_chunk *m = &h->memory_chunks.p[i];
-                if (!to.p[i] && e)
+                if (!to.p[i].p && e)
                         break;
-                if (to.p[i] && durable-- == 0)
+                if (to.p[i].p && durable-- == 0)
                         break;
-                struct mutex *stripe = stripe_of(h, m->slot);
-                mutex_lock(stripe);
-                struct full_chunk *f = memory_chunk_find(h, m);
-                size_t n = f ? f->n_bytes : 0;
-                if (f) {
-                        f->p = to.p[i];
-                        f->is_memory = 0;
-                }
-                mutex_unlock(stripe);
-                if (f)
-                        slab_free(&h->slab, (void *)m->p, n);
+                memory_chunk_moved(h, &h->memory_chunks.p[i], to.p[i]);
         }
         h->memory_chunks.n -= i;
         if (i)

@@ -10,7 +10,7 @@
 #include "tsdb/wal/record.h"
 
 /* Drops what ends before mint. False: no chunk is left. */
-static bool chunks_truncate_locked(struct head *h, struct series_slot *s, TimeMs mint_ms)
+static bool chunks_truncate_locked(struct head *h, uint32_t slot, struct series_slot *s, TimeMs mint_ms)
 {
         size_t n = 0;
         while (n < s->n_full && s->full[n].mint_ms + s->full[n].span_ms < mint_ms) {
@@ -27,7 +27,34 @@ static bool chunks_truncate_locked(struct head *h, struct series_slot *s, TimeMs
                 series_drop_open_locked(h, s);
                 h->stats.chunks_removed++;
         }
-        return s->n_full || s->open;
+        bool any = s->n_full || s->open;
+        if (!any) /* what a series without samples in order gets next is in order */
+                store_relaxed(&s->last_t, TIME_MS_MIN);
+        return (s->open_flags & OPEN_HAS_OOO && ooo_truncate_locked(h, slot)) || any;
+}
+
+/* What is left of a series, for the head's bounds and its chunk files. */
+struct left {
+        TimeMs oldest, ooo_min, ooo_max;
+        int min_seq;
+};
+static void see_left_locked(struct head *h, uint32_t slot, const struct series_slot *s, struct left *l)
+{
+        if (s->n_full || s->open)
+                l->oldest = MIN(l->oldest, s->n_full ? s->full[0].mint_ms : s->open_mint_ms);
+        for (size_t k = 0; h->mapper && k < s->n_full; k++) {
+                if (s->full[k].is_memory)
+                        continue;
+                l->min_seq = MIN(l->min_seq, mapper_seq_of(h->mapper, s->full[k].p));
+                break;
+        }
+        if (!(s->open_flags & OPEN_HAS_OOO))
+                return;
+        const struct ooo_series *o = ooo_get(h, slot);
+        ooo_range(o, &l->ooo_min, &l->ooo_max);
+        for (size_t k = 0; k < o->chunks.n; k++)
+                if (o->chunks.p[k].ref)
+                        l->min_seq = MIN(l->min_seq, (int)(o->chunks.p[k].ref >> 32));
 }
 
 static void tombstones_gc(struct head *h, TimeMs mint_ms)
@@ -53,8 +80,7 @@ static void tombstones_gc(struct head *h, TimeMs mint_ms)
 static int gc_locked(struct head *h, TimeMs mint_ms)
 {
         SlotVec bare = VEC_INIT;
-        TimeMs oldest = TIME_MS_MAX;
-        int min_seq = INT_MAX;
+        struct left left = {.oldest = TIME_MS_MAX, .ooo_min = TIME_MS_MAX, .ooo_max = TIME_MS_MIN, .min_seq = INT_MAX};
         rwlock_read(&h->index_lock);
         uint32_t n_slots = h->n_slots;
         rwlock_unlock(&h->index_lock);
@@ -64,19 +90,13 @@ static int gc_locked(struct head *h, TimeMs mint_ms)
                         continue;
                 struct mutex *stripe = stripe_of(h, slot);
                 mutex_lock(stripe);
-                if (!chunks_truncate_locked(h, s, mint_ms)) {
+                if (!chunks_truncate_locked(h, slot, s, mint_ms))
                         vec_push(&bare, slot);
-                } else {
-                        oldest = MIN(oldest, s->n_full ? s->full[0].mint_ms : s->open_mint_ms);
-                        for (size_t k = 0; h->mapper && k < s->n_full; k++) {
-                                if (s->full[k].is_memory)
-                                        continue;
-                                min_seq = MIN(min_seq, mapper_seq_of(h->mapper, s->full[k].p));
-                                break;
-                        }
-                }
+                else
+                        see_left_locked(h, slot, s, &left);
                 mutex_unlock(stripe);
         }
+        TimeMs oldest = left.oldest;
         /* A commit cannot come in between: mu is held. Appenders can, and pin. */
         for (size_t from = 0; from < bare.n; from += 256) {
                 rwlock_write(&h->index_lock);
@@ -96,10 +116,12 @@ static int gc_locked(struct head *h, TimeMs mint_ms)
         }
         vec_done(&bare);
         rwlock_write(&h->index_lock);
-        tombstones_gc(h, mint_ms);
+        tombstones_gc(h, MIN(mint_ms, left.ooo_min));
         rwlock_unlock(&h->index_lock);
         store_relaxed(&h->min_ms, oldest == TIME_MS_MAX ? oldest : MAX(oldest, mint_ms));
-        return min_seq;
+        store_relaxed(&h->ooo.min_ms, left.ooo_min);
+        store_relaxed(&h->ooo.max_ms, left.ooo_max);
+        return left.min_seq;
 }
 
 void head_gc_locked(struct head *h, TimeMs mint_ms)
@@ -133,6 +155,52 @@ static struct error *truncate_memory(struct head *h, TimeMs mint_ms)
 out:
         mutex_unlock(&h->mu);
         head_free_retired(h);
+        return e;
+}
+
+struct error *head_ooo_begin(struct head *h, struct head_ooo_part *ret)
+{
+        struct head_ooo_part part = {.mint_ms = TIME_MS_MAX, .maxt_ms = TIME_MS_MIN};
+        mutex_lock(&h->mu);
+        struct error *e = h->ooo.wal ? wal_next_segment(h->ooo.wal, &part.wal_segment) : NULL;
+        /* Only mu's holder changes the table and what is in it. */
+        for (size_t i = 0; !e && i < h->ooo.cap; i++) {
+                struct ooo_series *o = h->ooo.table[i];
+                if (!o)
+                        continue;
+                ooo_cut_locked(h, o->slot, o);
+                ooo_range(o, &part.mint_ms, &part.maxt_ms);
+        }
+        part.upto = h->ooo.number;
+        if (!e) {
+                struct error *why = head_flush_chunks_locked(h);
+                if (why) /* they are written from memory as well */
+                        log_error("tsdb", "Writing full head chunks failed", KV_E(why));
+                error_free(why);
+        }
+        mutex_unlock(&h->mu);
+        if (!e)
+                *ret = part;
+        return e;
+}
+
+struct error *head_ooo_truncate(struct head *h, const struct head_ooo_part *part)
+{
+        mutex_lock(&h->truncate_mu);
+        mutex_lock(&h->mu);
+        int64_t from_ns = time_mono_ns();
+        h->ooo.gone = MAX(h->ooo.gone, part->upto);
+        TimeMs min_ms = load_relaxed(&h->min_ms);
+        int seq = gc_locked(h, min_ms == TIME_MS_MAX ? load_relaxed(&h->min_valid_ms) : min_ms);
+        h->stats.gcs++;
+        h->stats.gc_seconds += (double)(time_mono_ns() - from_ns) / 1e9;
+        struct error *e = mapper_truncate(h->mapper, seq, retire_map, h);
+        struct wal *wal = h->ooo.wal;
+        mutex_unlock(&h->mu);
+        head_free_retired(h);
+        if (!e && wal)
+                e = wal_truncate(wal, part->wal_segment);
+        mutex_unlock(&h->truncate_mu);
         return e;
 }
 
@@ -260,11 +328,13 @@ static bool series_range(struct head *h, uint32_t slot, struct interval *ret)
         const struct series_slot *s = series_at(h, slot);
         struct mutex *stripe = stripe_of(h, slot);
         mutex_lock(stripe);
-        bool any = s->n_full || s->open;
-        if (any)
+        *ret = (struct interval){TIME_MS_MAX, TIME_MS_MIN};
+        if (s->n_full || s->open)
                 *ret = (struct interval){s->n_full ? s->full[0].mint_ms : s->open_mint_ms, s->last_t};
+        if (s->open_flags & OPEN_HAS_OOO)
+                ooo_range(ooo_get(h, slot), &ret->mint_ms, &ret->maxt_ms);
         mutex_unlock(stripe);
-        return any;
+        return ret->mint_ms <= ret->maxt_ms;
 }
 
 struct error *head_delete(struct head *h, TimeMs mint_ms, TimeMs maxt_ms, const struct matcher *const *m, size_t n_m)

@@ -300,3 +300,32 @@ struct error *record_metadata(Str rec, RecordMetadataVec *ret)
         }
         return NULL;
 }
+
+void record_markers(struct buf *b, const struct record_marker *m, size_t n)
+{
+        uint8_t *p = (uint8_t *)buf_reserve(b, 1 + n * 16), *from = p;
+        if (!p)
+                return;
+        *p++ = RECORD_MMAP_MARKERS;
+        for (size_t i = 0; i < n; i++) {
+                p = put_be64(p, m[i].ref);
+                p = put_be64(p, m[i].chunk_ref);
+        }
+        b->n += (size_t)(p - from);
+}
+
+struct error *record_markers_decode(Str rec, RecordMarkerVec *ret)
+{
+        if (record_type(rec) != RECORD_MMAP_MARKERS)
+                return error_new(ERROR_CORRUPT, "invalid record type");
+        struct cursor c = cursor_of(str_skip(rec, 1));
+        while (c.p < c.end) {
+                struct record_marker m;
+                m.ref = take_be64(&c);
+                m.chunk_ref = take_be64(&c);
+                if (c.bad)
+                        return cut_short("mmap markers");
+                vec_push(ret, m);
+        }
+        return NULL;
+}

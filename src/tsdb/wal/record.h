@@ -66,6 +66,10 @@ struct record_metadata {
         Str raw; /* its bytes in the record */
 };
 typedef VEC(struct record_metadata) RecordMetadataVec;
+struct record_marker { /* of the out-of-order log: what it had of this series so far is in the chunk */
+        uint64_t ref, chunk_ref; /* of the head chunk files: number << 32 | offset; 0: a first chunk began */
+};
+typedef VEC(struct record_marker) RecordMarkerVec;
 
 /* Encoding. All append to b. */
 void record_series_begin(struct buf *b);
@@ -73,6 +77,7 @@ void record_series_add(struct buf *b, uint64_t ref, Labels ls);
 void record_tombstones_begin(struct buf *b);
 void record_tombstones_add(struct buf *b, struct record_tombstone t);
 void record_exemplars(struct buf *b, const struct record_exemplar *e, size_t n);
+void record_markers(struct buf *b, const struct record_marker *m, size_t n);
 
 struct samples_encoder {
         uint64_t ref;
@@ -105,5 +110,6 @@ struct error *record_samples(Str rec, RecordSampleVec *ret) MUST_CHECK; /* 2, 11
 struct error *record_tombstones(Str rec, RecordTombstoneVec *ret) MUST_CHECK;
 struct error *record_exemplars_decode(Str rec, RecordExemplarVec *ret) MUST_CHECK;
 struct error *record_metadata(Str rec, RecordMetadataVec *ret) MUST_CHECK;
+struct error *record_markers_decode(Str rec, RecordMarkerVec *ret) MUST_CHECK;
 
 #endif
