@@ -30,6 +30,7 @@ struct server {
         size_t n_flags;
 
         struct db *db;
+        struct up_bucket *bucket;       /* NULL: none */
         struct engine *engine;
         struct scrape_manager *scrape;
         struct discovery_manager *discovery;
@@ -248,6 +249,9 @@ static struct error *storage_open(struct server *s)
         if (e)
                 return error_wrap(e, "opening storage failed");
         log_info("", "TSDB started");
+        e = s->bucket ? up_bucket_start(s->bucket) : NULL;
+        if (e)
+                return e;
         struct scrape_opts so = scrape_opts_defaults;
         so.storage = db_storage(s->db);
         so.metrics = s->metrics;
@@ -312,6 +316,8 @@ static void server_stop(void *ctx)
         log_info("", "Stopping web handler...");
         web_stop(s->web);
         log_info("", "Stopping storage...");
+        if (s->bucket)
+                up_bucket_stop(s->bucket);
         process_metrics_free(s->own_metrics);
         s->own_metrics = NULL;
         struct error *e = db_close(s->db);
@@ -384,6 +390,15 @@ static int server_build(struct server *s)
         db.retention_percent = r.percentage;
         db.out_of_order_window_ms = window_ms;
         db.cancel = &s->cancel_open;
+        if (o->bucket) {
+                o->bucket->data_dir = o->db.dir;
+                o->bucket->metrics = s->metrics;
+                e = up_bucket_new(o->bucket, &s->bucket);
+                if (e)
+                        goto out;
+                db.may_go = up_bucket_has;
+                db.may_go_ctx = s->bucket;
+        }
         s->db = db_new(&db);
         s->retention = (struct config_retention){.time_ms = r.time_ms};
         s->own_metrics = process_metrics_new(s->metrics, s->db);
@@ -404,7 +419,14 @@ static int server_build(struct server *s)
                 .read_concurrency = o->read_concurrency, .read_frame_bytes = (size_t)o->read_frame_bytes, .host_metrics = o->host_metrics, .app = s,
                 .config_yaml = config_yaml, .pool_yaml = pool_yaml, .external_labels = external_labels, .reload = server_reload, .quit = quit,
                 .reload_state = reload_state, .retention_text = retention_text};
+        if (s->bucket) {
+                w.storage = up_bucket_storage(s->bucket, /* wants_all= */ false);
+                w.whole_storage = up_bucket_storage(s->bucket, /* wants_all= */ true);
+                w.has_blocks = true;
+        }
         e = web_new(&w, &s->web);
+        if (!e && s->bucket)
+                up_bucket_attach(s->bucket, s->db, web_server(s->web));
 out:
         if (!e)
                 return 0;
@@ -416,6 +438,7 @@ out:
 static void server_done(struct server *s)
 {
         web_free(s->web);
+        up_bucket_free(s->bucket);
         discovery_manager_free(s->discovery);
         scrape_manager_free(s->scrape);
         engine_free(s->engine);

@@ -9,6 +9,7 @@
 #define APP_SERVER_H
 
 #include "app/flags.h"
+#include "app/up_bucket.h"
 #include "tsdb/db/db.h"
 #include "web/web.h"
 
@@ -26,6 +27,7 @@ struct server_opts {
         bool enable_lifecycle, enable_admin;
 
         struct db_opts db;              /* retention as flags say it: the file wins */
+        struct up_bucket_opts *bucket;  /* `up`: where blocks go and the past comes from; NULL: none. metrics and data_dir are filled in here */
         int64_t lookback_ms, query_timeout_ms;
         int query_concurrency;
         size_t query_max_samples, query_max_bytes;

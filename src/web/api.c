@@ -201,6 +201,34 @@ Str api_param(const struct api *a, const char *name)
         return http_form_get(&a->form, str_from(name));
 }
 
+/* Go's words for true and false; false: neither. */
+static bool bool_parse(Str s, bool *ret)
+{
+        static const char *const words[] = {"1", "t", "T", "TRUE", "true", "True", "0", "f", "F", "FALSE", "false", "False"};
+        for (size_t i = 0; i < ARRAY_LEN(words); i++) {
+                if (str_eq(s, str_from(words[i]))) {
+                        *ret = i < ARRAY_LEN(words) / 2;
+                        return true;
+                }
+        }
+        return false;
+}
+
+struct storage *api_storage(struct api *a)
+{
+        Str s = api_param(a, "partial_response");
+        bool partial = true;
+        if (!a->w->o.whole_storage || !s.n)
+                return web_storage(a->w);
+        if (bool_parse(s, &partial))
+                return partial ? web_storage(a->w) : web_whole_storage(a->w);
+        struct buf b = BUF_INIT(1 << 16);
+        buf_put_go_quoted(&b, s);
+        api_fail(a, API_BAD_DATA, "'partial_response' parameter: strconv.ParseBool: parsing %s: invalid syntax", buf_cstr(&b));
+        buf_done(&b);
+        return NULL;
+}
+
 bool api_has(const struct api *a, const char *name)
 {
         return http_form_has(&a->form, str_from(name));

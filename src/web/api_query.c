@@ -166,7 +166,9 @@ static void query(struct api *a)
         if (!api_limit(a, &limit) || !api_time(a, "time", time_now_ms(), &q.start_ms) || !common_params(a, &q))
                 return;
         q.end_ms = q.start_ms;
-        finish(a, &q, engine_instant(a->w->o.engine, web_storage(a->w), &q, &res), &res, limit);
+        struct storage *st = api_storage(a);
+        if (st)
+                finish(a, &q, engine_instant(a->w->o.engine, st, &q, &res), &res, limit);
 }
 
 static bool range_time(struct api *a, const char *name, TimeMs *ret)
@@ -201,8 +203,11 @@ static void query_range(struct api *a)
                 api_fail(a, API_BAD_DATA, "exceeded maximum resolution of 11,000 points per timeseries. Try decreasing the query resolution (?step=XX)");
                 return;
         }
-        if (common_params(a, &q))
-                finish(a, &q, engine_range(a->w->o.engine, web_storage(a->w), &q, &res), &res, limit);
+        if (!common_params(a, &q))
+                return;
+        struct storage *st = api_storage(a);
+        if (st)
+                finish(a, &q, engine_range(a->w->o.engine, st, &q, &res), &res, limit);
 }
 
 /* The tree of the query parameter, or an answer: NULL. */

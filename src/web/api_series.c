@@ -36,7 +36,10 @@ static bool lookup_open(struct api *a, struct lookup *l, bool matchers_are_param
                         api_fail_error(a, API_BAD_DATA, e, NULL);
                 return false;
         }
-        e = storage_querier(web_storage(a->w), l->start_ms, l->end_ms, &l->arena, &l->q);
+        struct storage *st = api_storage(a);
+        if (!st)
+                return false;
+        e = storage_querier(st, l->start_ms, l->end_ms, &l->arena, &l->q);
         if (e)
                 api_fail_error(a, api_kind_of(e), e, NULL);
         return !e;

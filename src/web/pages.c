@@ -263,5 +263,5 @@ void pages_register(struct web *w)
         w->pages = web_pages_new(w->server, &(struct web_pages_opts){.role = "prometheus", .route_prefix = w->o.route_prefix, .title = w->o.page_title,
                                                                      .version = w->o.version, .user_assets = w->o.user_assets, .lookback_ms = w->o.lookback_ms,
                                                                      .has_host = w->o.host_metrics, .has_blocks = w->o.has_blocks,
-                                                                     .has_partial_response = w->o.has_partial_response, .is_ready = web_is_ready, .ctx = w});
+                                                                     .has_partial_response = w->o.whole_storage != NULL, .is_ready = web_is_ready, .ctx = w});
 }

@@ -324,7 +324,7 @@ static struct error *query_run(struct reading *rd, struct read_query *q, uint64_
         struct arena arena;
         arena_init(&arena, WEB_REQUEST_ARENA_BYTES);
         external_matchers_drop(&q->matchers, rd->external);
-        struct error *e = storage_querier(web_storage(rd->w), q->start_ms, q->end_ms, &arena, &querier);
+        struct error *e = storage_querier(web_whole_storage(rd->w), q->start_ms, q->end_ms, &arena, &querier);
         if (!e)
                 e = response == RESPONSE_CHUNKS ? query_chunks(rd, q, index, querier) : query_samples(rd, q, querier, out);
         querier_close(querier);

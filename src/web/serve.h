@@ -85,6 +85,8 @@ void json_put_point(struct buf *b, TimeMs t, double v); /* [1.500,"2"] */
 void json_put_strs(struct buf *b, const Str *v, size_t n);
 
 struct storage *web_storage(struct web *w);
+struct storage *web_whole_storage(struct web *w);       /* for answers that cannot say that something is missing */
+struct storage *api_storage(struct api *a);             /* by partial_response; NULL: answered */
 enum { WEB_REQUEST_ARENA_BYTES = 1 << 30 };
 
 void api_query_register(struct web *w);

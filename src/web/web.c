@@ -21,6 +21,11 @@ struct storage *web_storage(struct web *w)
         return w->o.storage ? w->o.storage : db_storage(w->o.db);
 }
 
+struct storage *web_whole_storage(struct web *w)
+{
+        return w->o.whole_storage ? w->o.whole_storage : web_storage(w);
+}
+
 void web_cors(struct web *w, struct http_request *r)
 {
         http_set_header(r, "Vary", STR("Accept-Encoding, Origin"));

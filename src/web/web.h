@@ -40,6 +40,8 @@ struct web_opts {
 
         struct db *db;
         struct storage *storage;                /* what is read by queries; NULL: the db's */
+        struct storage *whole_storage;          /* NULL, or: the same that fails where the other warns; for partial_response=false, and for
+                                                 * answers that cannot carry a warning */
         struct engine *engine;
         struct metric_registry *metrics;
         int64_t lookback_ms;                    /* of federation */
@@ -47,7 +49,7 @@ struct web_opts {
         int read_concurrency;                   /* remote read; 0: no limit */
         size_t read_frame_bytes;
         bool host_metrics;                      /* serve /host/metrics: collect/host's text */
-        bool has_blocks, has_partial_response;  /* for the pages: what the application serves besides, by web_server() */
+        bool has_blocks;                        /* for the pages: the application serves /api/v1/blocks, by web_server() */
 
         /* What the application answers. All may be called from any thread. Texts are heap, owned by the caller. */
         void *app;

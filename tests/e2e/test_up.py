@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """`coeus up`: no configuration, one process."""
+import json
+import os
 import re
 import time
 
@@ -70,3 +72,59 @@ def test_says_what_it_is(t):
         check(code == 0 and "--web.listen-address" in out, f"{name} --help: {code} {out[:300]}")
     code, out = t.run("nothing-of-that-name")
     check(code != 0 and "nothing-of-that-name" in out, out)
+
+
+SHORT_BLOCKS = ("--scrape-interval=200ms", "--storage.tsdb.min-block-duration=3s", "--storage.tsdb.max-block-duration=3s", "--storage.tsdb.block-reload-interval=500ms",
+                "--retention.time=6s", "--bucket.sync-interval=300ms", "--log.level=info")
+
+
+def samples(p, **params):
+    """The timestamps of one series, all of the past."""
+    r = p.query("node_time_seconds[1h]", **params)
+    check(len(r) == 1, f"{len(r)} series: {str(r)[:300]}")
+    return [t for t, _ in r[0]["values"]]
+
+
+def test_the_bucket_has_the_past_that_is_not_here_any_more(t):
+    p = t.up(*SHORT_BLOCKS)
+    wait_for("the first sample", lambda: p.query("node_time_seconds"), limit_s=60)
+    first = samples(p)[0]
+    wait_for("local data that does not reach back to it", lambda: first + 6 < p.value("prometheus_tsdb_lowest_timestamp_seconds") < first + 1e6, limit_s=120)
+    before = samples(p)
+    check_eq(before[0], first, "the oldest sample")
+    check(len(set(before)) == len(before), "a sample is there twice")
+    blocks = p.api("blocks")["blocks"]
+    check(len(blocks) >= 2 and all(b["thanos"]["labels"] == {"coeus": "up"} for b in blocks), str(blocks)[:1000])
+    ends = sorted((b["minTime"], b["maxTime"]) for b in blocks)
+    check(all(b[0] >= a[1] and b[1] % 3000 == 0 for a, b in zip(ends, ends[1:])), f"blocks overlap, or do not end at ranges: {ends}")
+    check_eq([x for x in p.query("count by (__name__) ({coeus='up'})")], [], "external labels in the series")
+    check("node_time_seconds" in p.api("label/__name__/values", start=first - 1, end=first + 1), "names of the past")
+    code, out = t.run("doctor", "--json", f"--prometheus=127.0.0.1:{p.port}")
+    late = ("the next is overdue", "no block covers", "not scraped yet")    # may be true of a process that gets no CPU
+    wrong = [x for x in json.loads(out)["checks"] if x["level"] != "ok" and not any(w in x["text"] for w in late)]
+    check_eq(wrong, [], f"doctor, which ended with {code}")
+
+    p.kill9()
+    p = t.up(*SHORT_BLOCKS)
+    after = samples(p)
+    check_eq(after[:len(before)], before, "the samples of before kill -9")
+    check(len(set(after)) == len(after), "a sample is there twice after kill -9")
+
+    damaged = min(p.api("blocks")["blocks"], key=lambda b: b["minTime"])["ulid"]
+    os.truncate(t.path("data", "bucket", damaged, "chunks", "000001"), 10)
+    r = p.get("/api/v1/query?query=node_time_seconds[1h]").json
+    check(r["status"] == "success" and any("are missing" in w and damaged in w for w in r.get("warnings", [])), str(r)[:500])
+    r = p.get("/api/v1/query?query=node_time_seconds[1h]&partial_response=false")
+    check(r.status != 200 and damaged in r.text, f"{r.status} {r.text[:300]}")
+    check_eq(p.stop(), 0)
+
+
+def test_a_bucket_of_others_needs_a_label(t):
+    conf = f"--objstore.config={{type: FILESYSTEM, config: {{directory: {t.path('others')}}}}}"
+    code, out = t.run("up", conf)
+    check(code == 1 and "--label=NAME=VALUE" in out, f"{code} {out}")
+    code, out = t.run("up", conf, "--label=x")
+    check(code == 1 and "--label=x: NAME=VALUE is wanted" in out, f"{code} {out}")
+    p = t.up("--no-bucket")
+    check(not os.path.exists(t.path("data", "bucket-cache")), "traces of a bucket")
+    check_eq(p.get("/api/v1/blocks").status, 404)

@@ -34,6 +34,7 @@ struct doctor_prometheus {
         int64_t retention_ms;           /* 0: no limit by time, or unknown */
         int64_t min_block_ms, max_block_ms;     /* 0: unknown */
         TimeMs lowest_ms, newest_ms;    /* of its samples; TIME_MS_MIN: unknown */
+        bool uploads_itself;            /* a `coeus up` with a bucket: a block stays until it is uploaded */
 };
 struct doctor_block {
         Str id;

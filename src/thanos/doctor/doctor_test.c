@@ -121,6 +121,9 @@ TEST(doctor, retention_and_local_compaction_must_leave_time_for_uploads)
         says("it merges blocks of 2h up to 1d12h: a block that is merged before its upload never reaches the bucket | Start it with "
              "--storage.tsdb.min-block-duration=2h and --storage.tsdb.max-block-duration=2h.");
         says("ok sidecar: reaches its Prometheus, 5 blocks uploaded since it started\n");
+        p.uploads_itself = true;
+        judge((struct doctor_facts){.prometheus = &p, .n_prometheus = 1});
+        says("ok retention: keeps 4h locally, its oldest sample is 4d4h old\n");
         s.failures = 2;
         s.is_ready = false;
         judge((struct doctor_facts){.sidecars = &s, .n_sidecars = 1});

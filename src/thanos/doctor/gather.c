@@ -225,6 +225,7 @@ void doctor_ask_prometheus(const struct doctor_opts *o, struct arena *a, Str url
         if (!e) {
                 ret->min_block_ms = duration_of(json_str(json_get(j, STR("storage.tsdb.min-block-duration"))));
                 ret->max_block_ms = duration_of(json_str(json_get(j, STR("storage.tsdb.max-block-duration"))));
+                ret->uploads_itself = str_eq(json_str(json_get(j, STR("bucket"))), STR("true"));
                 e = api(o, a, url, "/api/v1/status/config", NULL, &j);
         }
         if (!e) {

@@ -128,7 +128,7 @@ static void judge_retention(struct judge *j, const struct doctor_prometheus *p)
         Str oldest = p->lowest_ms == TIME_MS_MIN ? STR("")
                                                  : arena_printf(j->a, ", its oldest sample is " STR_FMT " old", STR_ARG(say_duration(j->a, j->f->now_ms - p->lowest_ms)));
         Str text = arena_printf(j->a, "keeps " STR_FMT " locally" STR_FMT, STR_ARG(keeps), STR_ARG(oldest));
-        if (p->retention_ms && p->min_block_ms && p->retention_ms < 3 * p->min_block_ms)
+        if (!p->uploads_itself && p->retention_ms && p->min_block_ms && p->retention_ms < 3 * p->min_block_ms)
                 say(j, DOCTOR_FINDING, "retention", p->url,
                     arena_printf(j->a, STR_FMT ": less than three blocks of " STR_FMT ", so blocks may go before they are uploaded", STR_ARG(text),
                                  STR_ARG(say_duration(j->a, p->min_block_ms))),
