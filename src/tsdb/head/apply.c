@@ -83,9 +83,9 @@ void apply_done(struct apply *a)
                 cond_done(&lane->work);
         }
         for (size_t i = 0; i < a->pages.n; i++) {
-                if (a->pages.p[i])
-                        a->pages.p[i]->next = NULL;
-                batches_free(a->pages.p[i]);
+                if (a->pages.p[i].filling)
+                        a->pages.p[i].filling->next = NULL;
+                batches_free(a->pages.p[i].filling);
         }
         vec_done(&a->pages);
         batches_free(a->free);
@@ -178,11 +178,10 @@ static void start_threads(struct apply *a)
 static void give(struct apply *a, struct apply_batch *b)
 {
         struct apply_lane *lane = &a->lanes[b->page % a->n_lanes];
-        a->pages.p[b->page] = NULL;
+        a->pages.p[b->page].filling = NULL;
         a->total += b->n + b->histograms.n * HISTOGRAM_AS;
         if (!lane->thread.started) {
                 batch_apply(lane, b);
-                b->next = a->free; /* no thread is there, or one of another lane */
                 mutex_lock(&a->mu);
                 b->next = a->free;
                 a->free = b;
@@ -202,12 +201,22 @@ static void give(struct apply *a, struct apply_batch *b)
         mutex_unlock(&a->mu);
 }
 
+void apply_series(struct apply *a, uint32_t slot)
+{
+        uint32_t page = slot / APPLY_PAGE_SLOTS;
+        const struct series_slot *s = series_at(a->h, slot);
+        TimeMs from_ms = s->n_full && s->last_t < TIME_MS_MAX ? s->last_t + 1 : TIME_MS_MIN;
+        while (a->pages.n <= page)
+                vec_push(&a->pages, (struct apply_page){.from_ms = TIME_MS_MIN});
+        struct apply_page *of = &a->pages.p[page];
+        of->from_ms = of->has_series ? MIN(of->from_ms, from_ms) : from_ms;
+        of->has_series = true;
+}
+
 struct apply_batch *apply_open(struct apply *a, uint32_t page)
 {
-        while (a->pages.n <= page)
-                vec_push(&a->pages, NULL);
-        if (a->pages.p[page])
-                give(a, a->pages.p[page]);
+        if (a->pages.p[page].filling)
+                give(a, a->pages.p[page].filling);
         mutex_lock(&a->mu);
         struct apply_batch *b = a->free;
         if (b)
@@ -216,14 +225,16 @@ struct apply_batch *apply_open(struct apply *a, uint32_t page)
         if (!b)
                 b = batch_new();
         b->page = page;
-        a->pages.p[page] = b;
+        a->pages.p[page].filling = b;
         return b;
 }
 
 struct error *apply_histogram(struct apply *a, uint32_t slot, TimeMs t, struct histogram_sample x)
 {
         uint32_t page = slot / APPLY_PAGE_SLOTS;
-        struct apply_batch *b = page < a->pages.n ? a->pages.p[page] : NULL;
+        struct apply_batch *b = a->pages.p[page].filling;
+        if (t < a->pages.p[page].from_ms)
+                return NULL;
         if (!b || b->histograms.n == HISTOGRAMS_MAX)
                 b = apply_open(a, page);
         struct apply_histogram w = {.slot = (uint16_t)(slot % APPLY_PAGE_SLOTS), .t = t, .before = b->n};
@@ -263,8 +274,8 @@ static void sort_chunks(MemoryChunkVec *v)
 struct error *apply_wait(struct apply *a)
 {
         for (size_t i = 0; i < a->pages.n; i++)
-                if (a->pages.p[i])
-                        give(a, a->pages.p[i]);
+                if (a->pages.p[i].filling)
+                        give(a, a->pages.p[i].filling);
         mutex_lock(&a->mu);
         while (a->n_given)
                 cond_wait(&a->idle, &a->mu);

@@ -50,12 +50,17 @@ struct apply_lane {
         bool is_busy;
         struct cond work;
 };
+struct apply_page {
+        struct apply_batch *filling; /* NULL: nothing waits */
+        TimeMs from_ms;              /* samples before are in chunk files, of all series of the page */
+        bool has_series;
+};
 struct apply {
         struct head *h;
         size_t n_lanes;
         struct apply_lane *lanes;
-        VEC(struct apply_batch *) pages; /* being filled; NULL: nothing waits */
-        uint64_t since_flush, total;     /* samples */
+        VEC(struct apply_page) pages;
+        uint64_t since_flush, total; /* samples */
         bool has_threads;
         struct mutex mu;
         struct cond idle; /* a batch is done */
@@ -66,6 +71,8 @@ struct apply {
 };
 void apply_init(struct apply *a, struct head *h, int threads);
 void apply_done(struct apply *a);
+/* Before the first sample of a series that was just made. */
+void apply_series(struct apply *a, uint32_t slot);
 struct apply_batch *apply_open(struct apply *a, uint32_t page); /* a batch with room; gives a full one to its lane */
 struct error *apply_histogram(struct apply *a, uint32_t slot, TimeMs t, struct histogram_sample x) MUST_CHECK;
 struct error *apply_wait(struct apply *a) MUST_CHECK;
@@ -77,7 +84,10 @@ void apply_times(const struct apply *a, TimeMs *ret_min_ms, TimeMs *ret_max_ms);
 static inline void apply_float(struct apply *a, uint32_t slot, TimeMs t, double v)
 {
         uint32_t page = slot / APPLY_PAGE_SLOTS;
-        struct apply_batch *b = page < a->pages.n ? a->pages.p[page] : NULL;
+        struct apply_page *of = &a->pages.p[page];
+        struct apply_batch *b = of->filling;
+        if (t < of->from_ms) /* most of a log that is long */
+                return;
         if (UNLIKELY(!b || b->n == APPLY_SAMPLES))
                 b = apply_open(a, page);
         b->slots[b->n] = (uint16_t)(slot % APPLY_PAGE_SLOTS);

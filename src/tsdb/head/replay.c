@@ -179,6 +179,8 @@ static struct error *one_series(struct replay *r, uint64_t ref, Labels ls, Label
         }
         refs_set(&r->refs, ref, slot);
         attach_mapped(r, ref, slot);
+        if (made)
+                apply_series(&r->apply, slot);
         return NULL;
 }
 

@@ -5,7 +5,8 @@
 #include "base/thread.h"
 #include "base/vec.h"
 
-enum { BATCHES = 4, BATCH_BYTES = 512 << 10, BATCH_RECORDS = 4096, KEEP_BYTES = 4 << 20 };
+/* All batches together stay in the cache that the two threads share, and mostly in that of one of them. */
+enum { BATCHES = 4, BATCH_BYTES = 64 << 10, BATCH_RECORDS = 1024, KEEP_BYTES = 1 << 20 };
 struct place {
         size_t at, n;
         int segment;
@@ -83,16 +84,15 @@ static void batch_fill(struct wal_ahead *a, struct batch *b)
         buf_clear(&b->bytes);
         vec_clear(&b->records);
         while (b->bytes.n < BATCH_BYTES && b->records.n < BATCH_RECORDS) {
-                Str rec;
+                size_t from = b->bytes.n;
                 bool more;
-                b->error = wal_reader_next(a->reader, &rec, &more);
+                b->error = wal_reader_append(a->reader, &b->bytes, &more);
                 b->segment = wal_reader_segment(a->reader);
                 b->offset = wal_reader_offset(a->reader);
                 b->is_last = b->error || !more;
                 if (b->is_last)
                         return;
-                vec_push(&b->records, (struct place){b->bytes.n, rec.n, b->segment, b->offset});
-                buf_put(&b->bytes, rec);
+                vec_push(&b->records, (struct place){from, b->bytes.n - from, b->segment, b->offset});
         }
 }
 

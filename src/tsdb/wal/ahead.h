@@ -7,7 +7,7 @@
  *   for (;;) { struct wal_record r; e = wal_ahead_next(a, &r); if (e || !r.is_there) break; … }
  *   wal_ahead_close(a);                                     at any time
  *
- * Some megabytes are read ahead, or a few records when they are larger. Damage comes after all records before it, in
+ * A quarter of a megabyte is read ahead, or a few records when they are larger. Damage comes after all records before it, in
  * the way that wal_reader_next tells it. Threads: one owner. */
 #ifndef TSDB_WAL_AHEAD_H
 #define TSDB_WAL_AHEAD_H

@@ -49,9 +49,8 @@ struct error *wal_pack(enum wal_compression how, Str rec, struct buf *out, uint8
         return NULL;
 }
 
-struct error *wal_unpack(uint8_t flags, Str rec, struct buf *out, Str *ret)
+struct error *wal_unpack_to(uint8_t flags, Str rec, struct buf *out)
 {
-        buf_clear(out);
         if (flags & WAL_FLAG_SNAPPY) {
                 size_t n;
                 if (snappy_uncompressed_length(rec.p, rec.n, &n) != SNAPPY_OK || n > WAL_RECORD_MAX_BYTES ||
@@ -62,7 +61,7 @@ struct error *wal_unpack(uint8_t flags, Str rec, struct buf *out, Str *ret)
                         return error_new(ERROR_LIMIT, "record of %zu bytes is too large", n);
                 if (snappy_uncompress(rec.p, rec.n, to, &n) != SNAPPY_OK)
                         return error_new(ERROR_CORRUPT, "snappy: corrupt input");
-                out->n = n;
+                out->n += n;
         } else if (flags & WAL_FLAG_ZSTD) {
                 unsigned long long n = ZSTD_getFrameContentSize(rec.p, rec.n);
                 if (n == ZSTD_CONTENTSIZE_ERROR)
@@ -77,11 +76,26 @@ struct error *wal_unpack(uint8_t flags, Str rec, struct buf *out, Str *ret)
                 size_t got = ZSTD_decompress(to, (size_t)n, rec.p, rec.n);
                 if (ZSTD_isError(got))
                         return error_new(ERROR_CORRUPT, "zstd: %s", ZSTD_getErrorName(got));
-                out->n = got;
-        } else {
+                out->n += got;
+        } else if (rec.n) {
+                char *to = buf_reserve(out, rec.n);
+                if (!to)
+                        return error_new(ERROR_LIMIT, "record of %zu bytes is too large", rec.n);
+                memcpy(to, rec.p, rec.n);
+                out->n += rec.n;
+        }
+        return NULL;
+}
+
+struct error *wal_unpack(uint8_t flags, Str rec, struct buf *out, Str *ret)
+{
+        if (!(flags & (WAL_FLAG_SNAPPY | WAL_FLAG_ZSTD))) {
                 *ret = rec;
                 return NULL;
         }
-        *ret = buf_str(out);
-        return NULL;
+        buf_clear(out);
+        struct error *e = wal_unpack_to(flags, rec, out);
+        if (!e)
+                *ret = buf_str(out);
+        return e;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* pack.h — compression of single records, and the constants of the log's pages.
  *
- * Threads: pure; struct wal_unpack belongs to one owner. Format: docs/format/wal.md. */
+ * Threads: pure. Format: docs/format/wal.md. */
 #ifndef TSDB_WAL_PACK_H
 #define TSDB_WAL_PACK_H
 
@@ -23,5 +23,7 @@ enum wal_fragment { WAL_PAGE_END, WAL_FULL, WAL_FIRST, WAL_MIDDLE, WAL_LAST };
 struct error *wal_pack(enum wal_compression how, Str rec, struct buf *out, uint8_t *ret_flag) MUST_CHECK;
 /* Into out (cleared first), or rec itself when there is no flag. */
 struct error *wal_unpack(uint8_t flags, Str rec, struct buf *out, Str *ret) MUST_CHECK;
+/* Behind what is in out, which is as it was on errors. */
+struct error *wal_unpack_to(uint8_t flags, Str rec, struct buf *out) MUST_CHECK;
 
 #endif

@@ -140,9 +140,13 @@ static const char *order_problem(uint8_t type, bool inside)
         }
 }
 
-struct error *wal_reader_next(struct wal_reader *r, Str *ret, bool *ret_more)
+/* One fragment after the other; `to` gets those of a record that is not packed, `joined` those of a packed one. */
+static struct error *next_record(struct wal_reader *r, struct buf *to, bool *ret_more, uint8_t *ret_flags, Str *ret_full)
 {
+        size_t start = to->n;
+        bool is_packed = false;
         *ret_more = false;
+        *ret_full = (Str){NULL, 0};
         bool inside = false; /* a record has begun */
         for (;;) {
                 if (r->at >= r->seg.n) {
@@ -186,23 +190,76 @@ struct error *wal_reader_next(struct wal_reader *r, Str *ret, bool *ret_more)
                 if (problem)
                         return damage(r, error_new(ERROR_CORRUPT, "%s", problem));
                 r->at += WAL_FRAGMENT_HEADER_BYTES + n;
-                if (!inside)
-                        buf_clear(&r->joined);
-                inside = true;
-                if (type != WAL_FULL) {
-                        buf_put(&r->joined, data);
-                        if (buf_is_over(&r->joined))
-                                return damage(r, error_new(ERROR_CORRUPT, "record is longer than %d bytes",
-                                                           WAL_RECORD_MAX_BYTES));
-                }
-                if (type == WAL_FULL || type == WAL_LAST) {
-                        Str packed = type == WAL_FULL ? data : buf_str(&r->joined);
-                        struct error *e = wal_unpack(p[0], packed, &r->plain, ret);
-                        if (e)
-                                return damage(r, e);
-                        r->good = r->at;
+                *ret_flags = p[0];
+                if (type == WAL_FULL) {
+                        *ret_full = data;
                         *ret_more = true;
                         return NULL;
                 }
+                if (!inside) {
+                        is_packed = p[0] & (WAL_FLAG_SNAPPY | WAL_FLAG_ZSTD);
+                        buf_clear(&r->joined);
+                }
+                inside = true;
+                buf_put(is_packed ? &r->joined : to, data);
+                if (buf_is_over(&r->joined) || buf_is_over(to) || to->n - start > WAL_RECORD_MAX_BYTES)
+                        return damage(r, error_new(ERROR_CORRUPT, "record is longer than %d bytes", WAL_RECORD_MAX_BYTES));
+                if (type != WAL_LAST)
+                        continue;
+                if (!is_packed && p[0] & (WAL_FLAG_SNAPPY | WAL_FLAG_ZSTD)) { /* the last one tells */
+                        buf_put(&r->joined, str_skip(buf_str(to), start));
+                        to->n = start;
+                } else if (is_packed && !(p[0] & (WAL_FLAG_SNAPPY | WAL_FLAG_ZSTD))) {
+                        buf_put(to, buf_str(&r->joined));
+                }
+                *ret_more = true;
+                return NULL;
         }
+}
+
+struct error *wal_reader_append(struct wal_reader *r, struct buf *to, bool *ret_more)
+{
+        size_t start = to->n;
+        uint8_t flags;
+        Str full;
+        struct error *e = next_record(r, to, ret_more, &flags, &full);
+        if (e || !*ret_more)
+                goto out;
+        if (full.p || flags & (WAL_FLAG_SNAPPY | WAL_FLAG_ZSTD)) {
+                e = wal_unpack_to(flags, full.p ? full : buf_str(&r->joined), to);
+                if (e) {
+                        e = damage(r, e);
+                        goto out;
+                }
+        }
+        r->good = r->at;
+        return NULL;
+out:
+        to->n = start;
+        *ret_more = false;
+        return e;
+}
+
+struct error *wal_reader_next(struct wal_reader *r, Str *ret, bool *ret_more)
+{
+        uint8_t flags;
+        Str full;
+        buf_clear(&r->plain);
+        struct error *e = next_record(r, &r->plain, ret_more, &flags, &full);
+        if (e || !*ret_more) {
+                *ret_more = false;
+                return e;
+        }
+        if (full.p)
+                e = wal_unpack(flags, full, &r->plain, ret);
+        else if (flags & (WAL_FLAG_SNAPPY | WAL_FLAG_ZSTD))
+                e = wal_unpack(flags, buf_str(&r->joined), &r->plain, ret);
+        else
+                *ret = buf_str(&r->plain);
+        if (e) {
+                *ret_more = false;
+                return damage(r, e);
+        }
+        r->good = r->at;
+        return NULL;
 }

@@ -13,6 +13,7 @@
 
 #include <limits.h>
 
+#include "base/buf.h"
 #include "base/error.h"
 #include "base/str.h"
 
@@ -24,6 +25,8 @@ struct wal_reader *wal_reader_new_bytes(Str segment);
 void wal_reader_close(struct wal_reader *r); /* NULL is fine */
 /* The record is valid until the next call. */
 struct error *wal_reader_next(struct wal_reader *r, Str *ret, bool *ret_more) MUST_CHECK;
+/* The same, but the record goes behind what is in `to`; its bytes are copied once at most. */
+struct error *wal_reader_append(struct wal_reader *r, struct buf *to, bool *ret_more) MUST_CHECK;
 /* Before the first record: what stands in the segment up to offset is passed over. A segment that is not there, or is
  * shorter, has nothing to pass over: it is read from its end. */
 struct error *wal_reader_skip(struct wal_reader *r, int segment, uint64_t offset) MUST_CHECK;

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tsdb/wal/record.h"
 
+#include <endian.h>
+
 #include "base/float_bits.h"
 #include "codec/varint.h"
 
@@ -171,11 +173,40 @@ struct error *record_series_next(struct record_series_iter *it, bool *ret_more)
         return NULL;
 }
 
+/* A varint of up to four bytes, 28 bits; 10 are there. False: it is longer. */
+static inline bool varint_short(const uint8_t **p, uint64_t *ret)
+{
+        uint32_t w;
+        memcpy(&w, *p, 4);
+        w = le32toh(w);
+        uint32_t ends = ~w & 0x80808080;
+        if (UNLIKELY(!ends))
+                return false;
+        unsigned n = (unsigned)__builtin_ctz(ends) / 8 + 1;
+        w &= UINT32_MAX >> (32 - 8 * n);
+        uint32_t u = (w & 0x7f) | (w >> 1 & 0x3f80) | (w >> 2 & 0x1fc000) | (w >> 3 & 0xfe00000);
+        *ret = (uint64_t)(u >> 1) ^ -(uint64_t)(u & 1);
+        *p += n;
+        return true;
+}
+
 static void samples_v1(struct cursor *c, RecordSampleVec *ret)
 {
         uint64_t ref = take_be64(c);
         int64_t t = (int64_t)take_be64(c);
         vec_reserve(ret, (size_t)(c->end - c->p) / 10 + 1);
+        while (cursor_left(c) >= RECORD_SAMPLE_MAX_BYTES) { /* no look at the end for each byte */
+                struct record_sample s;
+                const uint8_t *p = c->p;
+                if (!varint_short(&p, &s.ref) || !varint_short(&p, (uint64_t *)&s.t))
+                        break;
+                s.ref += ref;
+                s.t = (int64_t)((uint64_t)t + (uint64_t)s.t);
+                uint64_t bits = get_be64(p);
+                memcpy(&s.v, &bits, 8);
+                c->p = p + 8;
+                vec_push(ret, s);
+        }
         while (c->p < c->end) {
                 struct record_sample s;
                 s.ref = ref + (uint64_t)take_varint(c);
