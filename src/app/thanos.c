@@ -10,8 +10,9 @@ static const struct command {
         const char *name, *what;
         int (*run)(int argc, char **argv); /* argv[0] is the sub-command's name */
 } commands[] = {
-        {"query", "PromQL over the series of many stores", thanos_query_run},
+        {"sidecar", "a Prometheus as a StoreAPI, its blocks into a bucket", thanos_sidecar_run},
         {"store", "the blocks of a bucket as a StoreAPI", thanos_store_run},
+        {"query", "PromQL over the series of many stores", thanos_query_run},
 };
 
 static void usage(FILE *to)

@@ -71,6 +71,7 @@ struct time_bound;
 struct error *thanos_time_parse(Str s, struct time_bound *ret) MUST_CHECK;
 
 /* The sub-commands. */
+int thanos_sidecar_run(int argc, char **argv);
 int thanos_store_run(int argc, char **argv);
 int thanos_query_run(int argc, char **argv);
 

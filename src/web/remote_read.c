@@ -266,9 +266,7 @@ static struct error *series_chunks(struct reading *rd, const struct series *s, c
         size_t n = s->n_chunks;
         if (!is_plain(s, q)) {
                 struct chunk *made;
-                struct error *e = series_decode(s, q->start_ms, q->end_ms, scratch);
-                if (!e)
-                        e = samples_encode(scratch->t, scratch->v, scratch->n, a, &made, &n);
+                struct error *e = series_encode_anew(s, q->start_ms, q->end_ms, scratch, a, &made, &n);
                 if (e)
                         return e;
                 chunks = made;

@@ -19,6 +19,7 @@ struct shipper {
         bool is_clean; /* leftovers of the process before us are gone */
         bool is_written; /* the file has what the list has */
         struct mutex mu; /* guards the list; only a round changes it, and reads it without the lock */
+        int64_t seen_ns; /* when the directory changed, as of the last round's begin */
         UlidVec list;    /* of what was uploaded, in the order of the blocks */
         struct metric *syncs, *sync_failures, *uploads, *upload_failures, *corrupted, *compacted_done;
 };
@@ -139,6 +140,20 @@ struct error *shipper_oldest_ms(struct shipper *s, TimeMs *ret)
                 *ret = metas.n ? metas.p[0]->block.mint_ms : 0;
         metas_done(&metas);
         return e;
+}
+
+static int64_t changed_ns(const struct shipper *s)
+{
+        struct stat st;
+        return stat(s->dir, &st) ? 0 : (int64_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec;
+}
+
+bool shipper_is_due(struct shipper *s)
+{
+        mutex_lock(&s->mu);
+        int64_t seen = s->seen_ns;
+        mutex_unlock(&s->mu);
+        return changed_ns(s) != seen;
 }
 
 /* --- the list --- */
@@ -308,6 +323,10 @@ struct error *shipper_sync(struct shipper *s, const bool *cancel, size_t *ret_n_
         struct round r = {.s = s, .call = {.cancel = cancel}, .list = VEC_INIT};
         struct arena a;
         size_t corrupted = 0;
+        int64_t seen = changed_ns(s);
+        mutex_lock(&s->mu);
+        s->seen_ns = seen;
+        mutex_unlock(&s->mu);
         arena_init(&a, LABELS_MAX_BYTES);
         r.remote = (struct shipper_remote){.bucket = s->bucket, .labels = s->labels(s->ctx, &a)};
         struct error *e = round_run(&r, &corrupted);

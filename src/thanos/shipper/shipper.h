@@ -10,7 +10,7 @@
  * uploaded: chunk files, index, and last meta.json with the section "thanos". A block without meta.json in the bucket is therefore not there yet,
  * whatever happens on the way: the next round uploads all of it again. The list is <dir>/thanos.shipper.json; losing it costs one question to the
  * bucket for each block. A failure ends the round, so that blocks arrive in order, unless allow_out_of_order.
- * Threads: one caller of shipper_sync at a time; shipper_has_uploaded and shipper_oldest_ms any.
+ * Threads: one caller of shipper_sync at a time; shipper_is_due, shipper_has_uploaded and shipper_oldest_ms any.
  * Format and rules: docs/format/block.md; upstream: thanos pkg/shipper, pkg/block (Upload) */
 #ifndef THANOS_SHIPPER_SHIPPER_H
 #define THANOS_SHIPPER_SHIPPER_H
@@ -42,6 +42,8 @@ struct error *shipper_new(const struct shipper_opts *o, struct shipper **ret) MU
 void shipper_free(struct shipper *s);                           /* NULL is fine */
 /* One round. *ret_n_uploaded (may be NULL) also on failure. cancel is polled: ERROR_CANCELLED. */
 struct error *shipper_sync(struct shipper *s, const bool *cancel, size_t *ret_n_uploaded) MUST_CHECK;
+/* The directory got or lost an entry since the last round began: a round is worth while before its time. Cheap: ask each second. */
+bool shipper_is_due(struct shipper *s);
 /* The block is in the list as of the last round, or of the file before the first one. */
 bool shipper_has_uploaded(struct shipper *s, Ulid id);
 /* Begin of the oldest local block; 0: there is none. */

@@ -422,6 +422,22 @@ TEST(shipper, a_cancelled_round_says_so)
         done(&f);
 }
 
+TEST(shipper, is_due_when_a_block_came)
+{
+        struct fixture f = setup();
+        begin(&f);
+        CHECK(shipper_is_due(f.s));
+        check_sync(&f, 0);
+        check_sync(&f, 0); /* the first one wrote its list */
+        CHECK(!shipper_is_due(f.s));
+        block(&f, ID1, 0, 2, 1, 10);
+        CHECK(shipper_is_due(f.s));
+        check_sync(&f, 1);
+        check_sync(&f, 0);
+        CHECK(!shipper_is_due(f.s));
+        done(&f);
+}
+
 TEST(shipper, knows_the_oldest_local_block)
 {
         struct fixture f = setup();
