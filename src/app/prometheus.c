@@ -37,7 +37,7 @@ static struct error *web_config_check(const char *path)
 /* False: told already, the caller ends with *ret_code. */
 static bool flags_are_supported(const struct flags *f, int *ret_code)
 {
-        static const char *const refused_bools[] = {"agent", "config.auto-reload", "web.enable-remote-write-receiver", "web.enable-otlp-receiver", "write-documentation"};
+        static const char *const refused_bools[] = {"agent", "config.auto-reload", "web.enable-otlp-receiver", "write-documentation"};
         static const char *const refused_texts[] = {"storage.tsdb.delay-compact-file.path"};
         *ret_code = 1;
         for (size_t i = 0; i < ARRAY_LEN(refused_bools); i++) {
@@ -95,7 +95,7 @@ static bool feature_is_unsupported(Str s)
         static const char *const names[] = {
                 "auto-reload-config", "concurrent-rule-eval", "created-timestamp-zero-ingestion", "delayed-compaction", "exemplar-storage", "fast-startup",
                 "histograms-st-encoding", "memory-snapshot-on-shutdown", "metadata-wal-records", "otlp-deltatocumulative", "otlp-native-delta-ingestion",
-                "search-api", "st-storage", "st-synthesis", "type-and-unit-labels", "use-start-timestamps", "use-uncached-io", "xor2-encoding"};
+                "search-api", "st-storage", "st-synthesis", "type-and-unit-labels", "use-uncached-io", "xor2-encoding"};
         for (size_t i = 0; i < ARRAY_LEN(names); i++) {
                 if (str_eq(s, str_from(names[i])))
                         return true;
@@ -120,6 +120,8 @@ static bool features_set(const struct flags *f, struct server_opts *o)
                                 o->per_step_stats = true;
                         else if (str_eq(one, STR("promql-delayed-name-removal")))
                                 o->delayed_name_removal = true;
+                        else if (str_eq(one, STR("use-start-timestamps")))
+                                o->use_start_times = true;
                         else if (str_eq(one, STR("extra-scrape-metrics")))
                                 o->extra_scrape_metrics = true;
                         else if (feature_is_unsupported(one)) {
@@ -127,6 +129,26 @@ static bool features_set(const struct flags *f, struct server_opts *o)
                                 return false;
                         } else if (one.n && !feature_is_noop(one))
                                 log_warn("", "Unknown option for --enable-feature", KV_STR("option", one));
+                }
+        }
+        return true;
+}
+
+/* Which messages the remote write receiver takes. */
+static bool messages_set(const struct flags *f, struct server_opts *o)
+{
+        size_t n;
+        const char *const *lists = flags_list(f, "web.remote-write-receiver.accepted-protobuf-messages", &n);
+        for (size_t i = 0; i < n; i++) {
+                Str rest = str_from(lists[i]), one;
+                while (str_next(&rest, ',', &one)) {
+                        bool v2 = str_eq(one, STR("io.prometheus.write.v2.Request"));
+                        if (!v2 && !str_eq(one, STR("prometheus.WriteRequest"))) {
+                                fprintf(stderr, "unknown remote write protobuf message " STR_FMT
+                                                ", supported: prometheus.WriteRequest, io.prometheus.write.v2.Request\n", STR_ARG(one));
+                                return false;
+                        }
+                        *(v2 ? &o->write_v2 : &o->write_v1) = flags_bool(f, "web.enable-remote-write-receiver");
                 }
         }
         return true;
@@ -203,7 +225,7 @@ int prometheus_run(int argc, char **argv)
                 log_set_format(str_from(flags_str(&f, "log.format")));
                 if (flags_are_supported(&f, &code)) {
                         options_fill(&f, &o);
-                        code = features_set(&f, &o) && sizes_are_sane(&o) ? server_run(&o) : 1;
+                        code = features_set(&f, &o) && messages_set(&f, &o) && sizes_are_sane(&o) ? server_run(&o) : 1;
                 }
         }
         flags_done(&f);

@@ -32,7 +32,7 @@ static const struct flag rows[] = {
         {"web.user-assets", "Folder of own files, served below /user.", FLAG_STRING, NULL, "<path>"},
         {"web.enable-lifecycle", "Allow /-/reload and /-/quit.", FLAG_BOOL, "false"},
         {"web.enable-admin-api", "Allow the API's admin endpoints: snapshots and deletions.", FLAG_BOOL, "false"},
-        {"web.enable-remote-write-receiver", "Take samples by remote write. Not supported yet.", FLAG_BOOL, "false"},
+        {"web.enable-remote-write-receiver", "Take samples by remote write.", FLAG_BOOL, "false"},
         {"web.remote-write-receiver.accepted-protobuf-messages", "Messages that the remote write receiver takes.",
          FLAG_STRINGS, "prometheus.WriteRequest,io.prometheus.write.v2.Request"},
         {"web.enable-otlp-receiver", "Take metrics by OTLP. Not supported yet.", FLAG_BOOL, "false"},

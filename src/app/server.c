@@ -407,6 +407,7 @@ static int server_build(struct server *s)
         struct engine_opts eo = {.parse = o->parse, .pool = s->pool, .timeout_ms = o->query_timeout_ms, .max_samples = o->query_max_samples,
                                  .max_concurrency = o->query_concurrency, .max_bytes = o->query_max_bytes, .lookback_ms = o->lookback_ms,
                                  .subquery_step_ms = 60000, .per_step_stats = o->per_step_stats, .delayed_name_removal = o->delayed_name_removal,
+                                 .use_start_times = o->use_start_times,
                                  .active_log_dir = o->db.dir, .metrics = s->metrics};
         s->engine = engine_new(&eo);
         flags_show(s);
@@ -414,6 +415,7 @@ static int server_build(struct server *s)
                 .listen_addresses = o->listen_addresses, .n_listen = o->n_listen, .connections_max = o->connections_max, .read_timeout_ms = o->read_timeout_ms,
                 .external_url = s->external_url, .route_prefix = s->route_prefix, .page_title = o->page_title, .user_assets = o->user_assets,
                 .cors_origin = s->cors, .enable_lifecycle = o->enable_lifecycle, .enable_admin = o->enable_admin,
+                .write_v1 = o->write_v1, .write_v2 = o->write_v2,
                 .version = COEUS_VERSION, .revision = "", .branch = "", .build_user = "", .build_date = "", .flags = s->flags, .n_flags = s->n_flags,
                 .db = s->db, .engine = s->engine, .metrics = s->metrics, .lookback_ms = o->lookback_ms, .read_sample_limit = (uint64_t)o->read_sample_limit,
                 .read_concurrency = o->read_concurrency, .read_frame_bytes = (size_t)o->read_frame_bytes, .host_metrics = o->host_metrics, .app = s,

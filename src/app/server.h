@@ -24,7 +24,7 @@ struct server_opts {
         int64_t read_timeout_ms;
         const char *external_url, *route_prefix;        /* "": derived */
         const char *page_title, *user_assets, *cors_origin;
-        bool enable_lifecycle, enable_admin;
+        bool enable_lifecycle, enable_admin, write_v1, write_v2;
 
         struct db_opts db;              /* retention as flags say it: the file wins */
         struct up_bucket_opts *bucket;  /* `up`: where blocks go and the past comes from; NULL: none. metrics and data_dir are filled in here */
@@ -32,7 +32,7 @@ struct server_opts {
         int query_concurrency;
         size_t query_max_samples, query_max_bytes;
         struct promql_parse_opts parse;
-        bool per_step_stats, delayed_name_removal;
+        bool per_step_stats, delayed_name_removal, use_start_times;
         int64_t read_sample_limit, read_frame_bytes;
         int read_concurrency;
 

@@ -141,7 +141,7 @@ static struct error *decode(const struct series *s, TimeMs mint_ms, TimeMs maxt_
         struct error *e = p ? NULL : no_memory(a);
         for (size_t i = 0; !e && i < s->n_chunks; i++) {
                 const struct chunk *c = &s->chunks[i];
-                size_t got;
+                size_t got = 0;
                 if (!is_wanted(s, c, mint_ms, maxt_ms))
                         continue;
                 e = decode_chunk(c, mint_ms, maxt_ms, raw, a, &k, p + n, (uint32_t)i, &got);

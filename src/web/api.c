@@ -63,6 +63,18 @@ void api_handle(struct web *w, const char *path, unsigned methods, unsigned flag
         free(routed);
 }
 
+void api_handle_raw(struct web *w, const char *path, unsigned methods, http_handler *h)
+{
+        char full[256];
+        snprintf(full, sizeof full, "/api/v1/%s", path);
+        char *routed = web_path(w, full);
+        struct route *route = arena_new(&w->arena, struct route);
+        *route = (struct route){.w = w};
+        http_server_handle(w->server, routed, methods, 0, h, w);
+        http_server_handle(w->server, routed, HTTP_OPTIONS, HTTP_INLINE, preflight, route);
+        free(routed);
+}
+
 static void fail_text(struct api *a, enum api_error kind, Str text)
 {
         if (a->begun) {                 /* the data cannot be called back: the client must see that it is not whole */

@@ -80,11 +80,6 @@ static void snapshot(struct api *a)
         free(name);
 }
 
-static void remote_write(struct api *a)
-{
-        http_reply(a->r, 404, "text/plain; charset=utf-8", STR("remote write receiver needs to be enabled with --web.enable-remote-write-receiver, which is not supported yet\n"));
-}
-
 static void otlp(struct api *a)
 {
         http_reply(a->r, 404, "text/plain; charset=utf-8", STR("otlp write receiver needs to be enabled with --web.enable-otlp-receiver, which is not supported yet\n"));
@@ -105,7 +100,6 @@ void api_admin_register(struct web *w)
         api_handle(w, "admin/tsdb/delete_series", HTTP_POST | HTTP_PUT, 0, delete_series);
         api_handle(w, "admin/tsdb/clean_tombstones", HTTP_POST | HTTP_PUT, 0, clean_tombstones);
         api_handle(w, "admin/tsdb/snapshot", HTTP_POST | HTTP_PUT, 0, snapshot);
-        api_handle(w, "write", HTTP_POST, 0, remote_write);
         api_handle(w, "otlp/v1/metrics", HTTP_POST, 0, otlp);
         api_handle(w, "search/metric_names", HTTP_GET | HTTP_POST, 0, search);
         api_handle(w, "search/label_names", HTTP_GET | HTTP_POST, 0, search);

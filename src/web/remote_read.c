@@ -9,7 +9,7 @@
 #include "codec/crc32c.h"
 #include "codec/proto.h"
 #include "storage/decode.h"
-#include "web/serve.h"
+#include "web/remote_write.h"
 
 enum { READ_REQUEST_MAX_BYTES = 32 << 20, READ_ANSWER_MAX_BYTES = 1 << 30, READ_QUERIES_MAX = 1024 };
 enum { RESPONSE_SAMPLES = 0, RESPONSE_CHUNKS = 1 };
@@ -180,22 +180,62 @@ struct reading {
         bool begun;
 };
 
+static struct error *count(struct reading *rd, size_t n, uint64_t *total)
+{
+        *total += n;
+        if (rd->w->o.read_sample_limit && *total > rd->w->o.read_sample_limit)
+                return error_new(ERROR_LIMIT, "exceeded sample limit (%llu)", (unsigned long long)rd->w->o.read_sample_limit);
+        return NULL;
+}
+
+static void put_sample(struct buf *out, TimeMs t, double v)
+{
+        size_t at = proto_begin(out, 2);
+        proto_put_f64(out, 1, v);
+        proto_put_uint(out, 2, (uint64_t)t);
+        proto_end(out, at);
+}
+
+static struct error *histograms_write(struct reading *rd, const struct series *s, const struct read_query *q, struct buf *out, uint64_t *total)
+{
+        struct arena a;
+        struct raw_samples raw = {0};
+        arena_init(&a, WEB_REQUEST_ARENA_BYTES);
+        struct error *e = series_decode_raw(s, q->start_ms, q->end_ms, &a, &raw);
+        if (!e)
+                e = count(rd, raw.n, total);
+        if (!e && raw.n) {
+                size_t at = proto_begin(out, 1);
+                put_labels(out, s->labels, rd->external);
+                for (int pass = 0; pass < 2; pass++) {
+                        for (size_t i = 0; i < raw.n; i++) {
+                                bool is_float = !raw.h[i].i && !raw.h[i].f;
+                                if (is_float && pass == 0)
+                                        put_sample(out, raw.t[i], raw.v[i]);
+                                else if (!is_float && pass == 1)
+                                        remote_put_histogram(out, 4, raw.t[i], raw.h[i]);
+                        }
+                }
+                proto_end(out, at);
+        }
+        arena_done(&a);
+        return e;
+}
+
 static struct error *samples_write(struct reading *rd, const struct series *s, const struct read_query *q, struct samples *scratch, struct buf *out, uint64_t *total)
 {
+        if (series_has_histograms(s, q->start_ms, q->end_ms))
+                return histograms_write(rd, s, q, out, total);
         struct error *e = series_decode(s, q->start_ms, q->end_ms, scratch);
         if (e || scratch->n == 0)
                 return e;
-        *total += scratch->n;
-        if (rd->w->o.read_sample_limit && *total > rd->w->o.read_sample_limit)
-                return error_new(ERROR_LIMIT, "exceeded sample limit (%llu)", (unsigned long long)rd->w->o.read_sample_limit);
+        e = count(rd, scratch->n, total);
+        if (e)
+                return e;
         size_t series_at = proto_begin(out, 1);
         put_labels(out, s->labels, rd->external);
-        for (size_t i = 0; i < scratch->n; i++) {
-                size_t at = proto_begin(out, 2);
-                proto_put_f64(out, 1, scratch->v[i]);
-                proto_put_uint(out, 2, (uint64_t)scratch->t[i]);
-                proto_end(out, at);
-        }
+        for (size_t i = 0; i < scratch->n; i++)
+                put_sample(out, scratch->t[i], scratch->v[i]);
         proto_end(out, series_at);
         return NULL;
 }
@@ -393,6 +433,7 @@ static void remote_read(struct http_request *r, void *ctx)
         struct reading rd = {.w = w, .r = r};
         struct read_request q = {.queries = VEC_INIT};
         struct buf body = BUF_INIT(READ_REQUEST_MAX_BYTES);
+        web_cors(w, r);
         if (!place_take(w, r)) {
                 http_reply(r, 500, "text/plain; charset=utf-8", STR("context canceled\n"));
                 return;
@@ -414,7 +455,5 @@ static void remote_read(struct http_request *r, void *ctx)
 
 void remote_read_register(struct web *w)
 {
-        char *path = web_path(w, "/api/v1/read");
-        http_server_handle(w->server, path, HTTP_POST, 0, remote_read, w);
-        free(path);
+        api_handle_raw(w, "read", HTTP_POST, remote_read);
 }

@@ -18,6 +18,7 @@ struct web {
         struct metric_family *requests, *durations, *sizes;
         struct metric *federation_errors, *federation_warnings, *ready_gauge;
         struct metric *read_queries;            /* remote read: running now */
+        struct metric *write_invalid;
         struct mutex read_mu;                   /* guards the two below; a leaf */
         struct cond read_cond;
         int reads;
@@ -40,6 +41,8 @@ typedef void api_handler(struct api *a);
 /* Registers /api/v1/<path>; the handler gets its form parsed. flags: a form that cannot be parsed is an error, unless API_LENIENT_FORM. */
 enum { API_LENIENT_FORM = 1 };
 void api_handle(struct web *w, const char *path, unsigned methods, unsigned flags, api_handler *h);
+/* The same for handlers that read no form and answer otherwise; ctx is the web. They call web_cors(). */
+void api_handle_raw(struct web *w, const char *path, unsigned methods, http_handler *h);
 
 enum api_error { API_BAD_DATA, API_EXECUTION, API_CANCELED, API_TIMEOUT, API_INTERNAL, API_NOT_FOUND, API_NOT_ACCEPTABLE, API_UNAVAILABLE };
 void api_fail(struct api *a, enum api_error kind, const char *fmt, ...) PRINTF_LIKE(3, 4);
@@ -98,6 +101,7 @@ void api_admin_register(struct web *w);
 void api_features_register(struct web *w);
 void federate_register(struct web *w);
 void remote_read_register(struct web *w);
+void remote_write_register(struct web *w);
 void probes_register(struct web *w);
 void pages_register(struct web *w);
 /* Path below the route prefix, heap. */

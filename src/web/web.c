@@ -154,6 +154,7 @@ struct error *web_new(const struct web_opts *o, struct web **ret)
         api_features_register(w);
         federate_register(w);
         remote_read_register(w);
+        remote_write_register(w);
         pages_register(w);
         *ret = w;
         return NULL;
