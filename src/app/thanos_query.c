@@ -13,7 +13,10 @@
 #include "config/relabel_conf.h"
 #include "promql/engine.h"
 #include "thanos/query/service.h"
+#include "web/pages.h"
 #include "web/thanos/query_api.h"
+
+enum { LOOKBACK_MS = 300000 }; /* of the engine, unless told otherwise */
 
 struct query_role {
         struct flags f;
@@ -29,6 +32,7 @@ struct query_role {
         struct query_core core;
         struct query_service *service;
         struct query_api *api;
+        struct web_pages *pages;
         struct web_flag *shown;
         size_t n_shown;
         struct thanos_http *http;
@@ -217,6 +221,9 @@ static struct error *api_make(struct query_role *r)
                 .n_flags = r->n_shown,
                 .metrics = r->metrics,
         };
+        r->pages = web_pages_new(o.server, &(struct web_pages_opts){.role = "thanos-query", .route_prefix = o.route_prefix, .title = "coeus",
+                                                                    .version = COEUS_VERSION, .lookback_ms = r->core.lookback_ms ? r->core.lookback_ms : LOOKBACK_MS,
+                                                                    .has_partial_response = true, .refuses_partial_response = !o.partial_response});
         return query_api_new(&o, &r->api);
 }
 
@@ -276,6 +283,7 @@ static void destroy(struct query_role *r)
         query_service_free(r->service);
         thanos_http_free(r->http);
         query_api_free(r->api);
+        web_pages_free(r->pages);
         engine_free(r->engine);
         pool_free(r->pool);
         endpoints_free(r->endpoints);

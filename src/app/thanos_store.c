@@ -14,6 +14,7 @@
 #include "config/relabel_conf.h"
 #include "model/duration.h"
 #include "thanos/store/service.h"
+#include "web/pages.h"
 
 enum { SYNC_RETRY_MS = 10000, SYNC_GIVE_UP_MS = 30000, SAMPLES_OF_A_CHUNK = 120, IDLE_CHECKS = 10 };
 
@@ -70,7 +71,7 @@ static const struct flag rows[] = {
         {"store.index-header-lazy-download-strategy",
          "eager: index-headers are built when a block is loaded; lazy: by the first query, with the lazy reader.",
          FLAG_ENUM, "eager", .choices = "eager,lazy"},
-        {"web.disable", "No API of blocks; pages of it are not there yet.", FLAG_BOOL, "false"},
+        {"web.disable", "Neither the page of blocks nor its API.", FLAG_BOOL, "false"},
         {"web.external-prefix", "Prefix of links of the block viewer.", FLAG_STRING, ""},
         {"web.prefix-header", "Header with the prefix of links of the block viewer.", FLAG_STRING, ""},
         {"web.disable-cors", "No CORS headers.", FLAG_BOOL, "false"},
@@ -89,6 +90,7 @@ struct store_role {
         struct store_service *service;
         struct thanos_http *http;
         struct blocks_api *blocks; /* NULL: --web.disable */
+        struct web_pages *pages;   /* NULL, too */
         struct thanos_grpc *grpc;
         bool grpc_is_up; /* of the syncer, read after it ended */
         struct thread syncer;
@@ -235,10 +237,13 @@ static struct error *build(struct store_role *r)
         if (!e) {
                 r->service = store_service_new(r->store);
                 store_service_register(r->service, thanos_grpc_server(r->grpc));
-                if (!flags_bool(&r->f, "web.disable"))
+                if (!flags_bool(&r->f, "web.disable")) {
+                        r->pages = web_pages_new(thanos_http_server(r->http), &(struct web_pages_opts){.role = "thanos-store", .title = "coeus", .version = COEUS_VERSION,
+                                                                                                      .has_blocks = true});
                         r->blocks = blocks_api_new(thanos_http_server(r->http), r->store,
                                                    flags_str(&r->f, "bucket-web-label"),
                                                    !flags_bool(&r->f, "web.disable-cors"));
+                }
         }
         return e;
 }
@@ -249,6 +254,7 @@ static void destroy(struct store_role *r)
         store_service_free(r->service);
         thanos_http_free(r->http);
         blocks_api_free(r->blocks);
+        web_pages_free(r->pages);
         bucket_store_free(r->store);
         meta_fetcher_free(r->fetcher);
         relabel_conf_done(&r->relabel);

@@ -9,7 +9,16 @@ export interface Boot {
         version: string;
         ready: boolean;
         lookbackDelta: string;
+        /** The bucket's blocks are at /api/v1/blocks. */
+        blocks: boolean;
+        /** Queries take partial_response; a querier always does. */
+        partialSwitch: boolean;
+        /** What they do without that parameter. */
+        partialResponse: boolean;
 }
+
+/** A Thanos querier: stores, deduplication, resolutions. */
+export const isQuerier = (b: Boot) => b.role === "thanos-query";
 
 export function parseBoot(text: string): Boot {
         let o: Partial<Boot> = {};
@@ -25,6 +34,9 @@ export function parseBoot(text: string): Boot {
                 version: o.version ?? "",
                 ready: o.ready ?? true,
                 lookbackDelta: o.lookbackDelta ?? "5m",
+                blocks: o.blocks ?? false,
+                partialSwitch: o.partialSwitch ?? false,
+                partialResponse: o.partialResponse ?? true,
         };
 }
 

@@ -5,6 +5,23 @@ import { formatPoint, parseTime } from "./time";
 
 export type Resolution = { type: "auto"; density: "low" | "medium" | "high" } | { type: "fixed" | "custom"; stepMs: number };
 
+/** How a querier, or a server with a bucket, shall answer. */
+export interface Fetching {
+        dedup: boolean;
+        partialResponse: boolean;
+        /** "auto", or the coarsest step that stored data may have: "0s", "5m", "1h". */
+        maxSourceResolution: string;
+        /** Selectors of stores, as JSON. Kept for others: we do not show them. */
+        storeMatches: string;
+}
+
+/** What of it the backend understands. */
+export interface Switches {
+        partial: boolean;
+        querier: boolean;
+}
+export const NO_SWITCHES: Switches = { partial: false, querier: false };
+
 export interface PanelState {
         expr: string;
         tab: "table" | "graph";
@@ -17,9 +34,10 @@ export interface PanelState {
         /** Kept for others: we do not show trees or exemplars yet. */
         showTree: boolean;
         showExemplars: boolean;
+        fetching: Fetching;
 }
 
-export const newPanel = (): PanelState => ({
+export const newPanel = (partialResponse = true): PanelState => ({
         expr: "",
         tab: "table",
         endMs: null,
@@ -29,7 +47,16 @@ export const newPanel = (): PanelState => ({
         yMin: null,
         showTree: false,
         showExemplars: false,
+        fetching: { dedup: true, partialResponse, maxSourceResolution: "0s", storeMatches: "[]" },
 });
+
+/** The parameters of the API that say it. */
+export function fetchingParams(f: Fetching, has: Switches): Record<string, string> {
+        return {
+                ...(has.querier ? { dedup: String(f.dedup), max_source_resolution: f.maxSourceResolution } : {}),
+                ...(has.partial || has.querier ? { partial_response: String(f.partialResponse) } : {}),
+        };
+}
 
 const POINTS = { low: 100, medium: 250, high: 750 };
 
@@ -49,12 +76,12 @@ function decodeResolution(get: (name: string) => string | null): Resolution | un
         return { type: type === "fixed" ? "fixed" : "custom", stepMs: Math.round(seconds * 1000) };
 }
 
-export function decodePanels(search: string): PanelState[] {
+export function decodePanels(search: string, partialResponse = true): PanelState[] {
         const params = new URLSearchParams(search);
         const out: PanelState[] = [];
         for (let i = 0; params.has(`g${i}.expr`); i++) {
                 const get = (name: string) => params.get(`g${i}.${name}`);
-                const p = newPanel();
+                const p = newPanel(partialResponse);
                 p.expr = get("expr") ?? "";
                 const tab = get("tab");
                 if (tab === "graph" || tab === "0") p.tab = "graph"; // 0 and 1 are how the oldest pages numbered them
@@ -67,12 +94,19 @@ export function decodePanels(search: string): PanelState[] {
                 p.resolution = decodeResolution(get) ?? p.resolution;
                 p.showTree = get("show_tree") === "1";
                 p.showExemplars = get("show_exemplars") === "1";
+                const flag = (name: string, fallback: boolean) => (get(name) === null ? fallback : get(name) === "1");
+                p.fetching = {
+                        dedup: flag("deduplicate", p.fetching.dedup),
+                        partialResponse: flag("partial_response", p.fetching.partialResponse),
+                        maxSourceResolution: get("max_source_resolution") ?? p.fetching.maxSourceResolution,
+                        storeMatches: get("store_matches") ?? p.fetching.storeMatches,
+                };
                 out.push(p);
         }
         return out;
 }
 
-export function encodePanels(panels: PanelState[]): string {
+export function encodePanels(panels: PanelState[], has: Switches = NO_SWITCHES): string {
         const params = new URLSearchParams();
         panels.forEach((p, i) => {
                 const add = (name: string, value: string) => params.append(`g${i}.${name}`, value);
@@ -91,6 +125,12 @@ export function encodePanels(panels: PanelState[]): string {
                 add("display_mode", p.displayMode);
                 if (p.yMin !== null) add("y_axis_min", String(p.yMin));
                 add("show_exemplars", p.showExemplars ? "1" : "0");
+                if (has.querier) {
+                        add("deduplicate", p.fetching.dedup ? "1" : "0");
+                        add("max_source_resolution", p.fetching.maxSourceResolution);
+                        add("store_matches", p.fetching.storeMatches);
+                }
+                if (has.querier || has.partial) add("partial_response", p.fetching.partialResponse ? "1" : "0");
         });
         return params.toString();
 }

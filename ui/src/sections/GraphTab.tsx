@@ -4,7 +4,7 @@ import { keepPreviousData, useQuery } from "@tanstack/react-query";
 import { useEffect, useId, useMemo, useState } from "react";
 import { api, type RangeResult } from "../lib/api";
 import { formatDuration, parseDuration, stepRange } from "../lib/duration";
-import { type PanelState, type Resolution, stepMs } from "../lib/queryState";
+import { fetchingParams, type PanelState, type Resolution, stepMs } from "../lib/queryState";
 import { formatSeries } from "../lib/series";
 import { useSettings } from "../lib/settings";
 import { Icon } from "../ui/icons";
@@ -13,6 +13,7 @@ import { alignColumns } from "../viz/align";
 import { Chart } from "../viz/Chart";
 import { Legend } from "../viz/Legend";
 import { Examples } from "./Examples";
+import { SWITCHES } from "./FetchingInput";
 import { Figures, Notices } from "./results";
 import { TimeInput } from "./TimeInput";
 
@@ -27,14 +28,15 @@ export function GraphTab({ state, runs, onChange }: Props) {
         const { utc } = useSettings();
         const { expr, endMs, rangeMs } = state;
         const step = stepMs(state.resolution, rangeMs);
+        const how = fetchingParams(state.fetching, SWITCHES);
         const query = useQuery({
-                queryKey: ["range", id, expr, endMs, rangeMs, step, runs],
+                queryKey: ["range", id, expr, endMs, rangeMs, step, how, runs],
                 queryFn: async ({ signal }) => {
                         const end = (endMs ?? Date.now()) / 1000;
                         const range = { start: end - rangeMs / 1000, end, step: step / 1000 };
                         const answer = await api<RangeResult>(
                                 "query_range",
-                                { query: expr, start: String(range.start), end: String(range.end), step: String(range.step) },
+                                { query: expr, start: String(range.start), end: String(range.end), step: String(range.step), ...how },
                                 { signal, post: true },
                         );
                         return { answer, range };

@@ -2,9 +2,11 @@
 // QueryPage.tsx — expressions, each in a panel with a table and a graph. All of it stands in the URL.
 import { Button, Stack } from "@mantine/core";
 import { useEffect, useRef, useState } from "react";
+import { boot } from "../boot";
 import { decodePanels, encodePanels, newPanel, type PanelState } from "../lib/queryState";
 import { readStored, useSettings, writeStored } from "../lib/settings";
 import { Icon } from "../ui/icons";
+import { SWITCHES } from "./FetchingInput";
 import { QueryPanel } from "./QueryPanel";
 
 interface Keyed {
@@ -15,8 +17,8 @@ interface Keyed {
 let nextKey = 1;
 const keyed = (state: PanelState): Keyed => ({ key: nextKey++, state });
 const fromUrl = (): Keyed[] => {
-        const found = decodePanels(window.location.search);
-        return (found.length ? found : [newPanel()]).map(keyed);
+        const found = decodePanels(window.location.search, boot.partialResponse);
+        return (found.length ? found : [newPanel(boot.partialResponse)]).map(keyed);
 };
 
 const HISTORY = 50;
@@ -31,7 +33,10 @@ export default function QueryPage() {
                         fromHistory.current = false;
                         return;
                 }
-                const search = `?${encodePanels(panels.map((p) => p.state))}`;
+                const search = `?${encodePanels(
+                        panels.map((p) => p.state),
+                        SWITCHES,
+                )}`;
                 if (search !== window.location.search) window.history.pushState(null, "", window.location.pathname + search);
         }, [panels]);
 
@@ -69,7 +74,9 @@ export default function QueryPage() {
                                         }
                                         onRemove={() =>
                                                 setPanels((all) =>
-                                                        all.length > 1 ? all.filter((p) => p.key !== key) : [keyed(newPanel())],
+                                                        all.length > 1
+                                                                ? all.filter((p) => p.key !== key)
+                                                                : [keyed(newPanel(boot.partialResponse))],
                                                 )
                                         }
                                 />
@@ -78,7 +85,7 @@ export default function QueryPage() {
                                 <Button
                                         variant="default"
                                         leftSection={<Icon name="plus" size={16} />}
-                                        onClick={() => setPanels((all) => [...all, keyed(newPanel())])}
+                                        onClick={() => setPanels((all) => [...all, keyed(newPanel(boot.partialResponse))])}
                                 >
                                         Add query
                                 </Button>

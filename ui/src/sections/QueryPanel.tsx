@@ -6,6 +6,7 @@ import { api } from "../lib/api";
 import type { PanelState } from "../lib/queryState";
 import { Editor } from "../promql/Editor";
 import { Icon } from "../ui/icons";
+import { FetchingInput, SWITCHES } from "./FetchingInput";
 import { GraphTab } from "./GraphTab";
 import { TableTab } from "./TableTab";
 
@@ -95,6 +96,9 @@ export function QueryPanel({ number, state, queries, onChange, onDuplicate, onRe
                                 <Text size="sm" c="red" mt={6} role="alert">
                                         Cannot be formatted: {formatError}
                                 </Text>
+                        )}
+                        {(SWITCHES.partial || SWITCHES.querier) && (
+                                <FetchingInput number={number} fetching={state.fetching} onChange={(fetching) => onChange({ fetching })} />
                         )}
                         <Tabs
                                 value={state.tab}

@@ -3,12 +3,13 @@ import { Alert, Button, Group, Table, Text } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import { memo, useId, useState } from "react";
 import { api, type Histogram, type InstantResult } from "../lib/api";
-import type { PanelState } from "../lib/queryState";
+import { fetchingParams, type PanelState } from "../lib/queryState";
 import { formatSeries } from "../lib/series";
 import { useSettings } from "../lib/settings";
 import { formatPoint } from "../lib/time";
 import { Copy, ErrorBox, Loading, Note } from "../ui/parts";
 import { Examples } from "./Examples";
+import { SWITCHES } from "./FetchingInput";
 import { Figures, Notices } from "./results";
 import { TimeInput } from "./TimeInput";
 
@@ -25,10 +26,15 @@ interface Props {
 export function TableTab({ state, runs, onChange }: Props) {
         const id = useId();
         const { expr, endMs } = state;
+        const how = fetchingParams(state.fetching, SWITCHES);
         const query = useQuery({
-                queryKey: ["instant", id, expr, endMs, runs],
+                queryKey: ["instant", id, expr, endMs, how, runs],
                 queryFn: ({ signal }) =>
-                        api<InstantResult>("query", { query: expr, time: String((endMs ?? Date.now()) / 1000) }, { signal, post: true }),
+                        api<InstantResult>(
+                                "query",
+                                { query: expr, time: String((endMs ?? Date.now()) / 1000), ...how },
+                                { signal, post: true },
+                        ),
                 enabled: expr.trim() !== "",
                 gcTime: 0,
         });

@@ -19,6 +19,7 @@ export function Notices({ answer }: { answer: Answer<unknown> }) {
                                                 title="Query warning"
                                                 icon={<Icon name="warning" />}
                                                 mb="xs"
+                                                classNames={{ title: "notice-title" }}
                                         >
                                                 {w}
                                         </Alert>
@@ -32,6 +33,7 @@ export function Notices({ answer }: { answer: Answer<unknown> }) {
                                                 title="Query notice"
                                                 icon={<Icon name="info" />}
                                                 mb="xs"
+                                                classNames={{ title: "notice-title" }}
                                         >
                                                 {w}
                                         </Alert>

@@ -8,14 +8,15 @@ import { Icon, Logo } from "../ui/icons";
 import { Loading, Note } from "../ui/parts";
 import { ErrorBoundary } from "./ErrorBoundary";
 import { NotReady } from "./NotReady";
-import { PAGES, type Page } from "./pages";
+import { HOME, PAGES, type Page } from "./pages";
 import { SettingsMenu } from "./SettingsMenu";
 import { ThemeButton } from "./ThemeButton";
 
-const MENU: { label: string; group: Page["group"] }[] = [
+const GROUPS: { label: string; group: Page["group"] }[] = [
         { label: "Monitoring status", group: "monitoring" },
         { label: "Server status", group: "server" },
 ];
+const MENU = GROUPS.filter(({ group }) => PAGES.some((p) => p.group === group));
 
 function Navigation() {
         const [location] = useLocation();
@@ -35,33 +36,35 @@ function Navigation() {
                                                 <span className="nav-text">{p.title}</span>
                                         </Link>
                                 ))}
-                                <Menu shadow="md" position="bottom-start" width={260}>
-                                        <Menu.Target>
-                                                <button type="button" className={`nav-link${inMenu ? " active" : ""}`}>
-                                                        <Icon name={inMenu ? current.icon : "server"} size={16} />
-                                                        Status{inMenu && <span className="nav-text"> › {current.title}</span>}
-                                                        <Icon name="down" size={13} />
-                                                </button>
-                                        </Menu.Target>
-                                        <Menu.Dropdown>
-                                                {MENU.map(({ label, group }, i) => (
-                                                        <div key={group}>
-                                                                {i > 0 && <Menu.Divider />}
-                                                                <Menu.Label>{label}</Menu.Label>
-                                                                {PAGES.filter((p) => p.group === group).map((p) => (
-                                                                        <Menu.Item
-                                                                                key={p.path}
-                                                                                component={Link}
-                                                                                href={p.path}
-                                                                                leftSection={<Icon name={p.icon} size={16} />}
-                                                                        >
-                                                                                {p.title}
-                                                                        </Menu.Item>
-                                                                ))}
-                                                        </div>
-                                                ))}
-                                        </Menu.Dropdown>
-                                </Menu>
+                                {MENU.length > 0 && (
+                                        <Menu shadow="md" position="bottom-start" width={260}>
+                                                <Menu.Target>
+                                                        <button type="button" className={`nav-link${inMenu ? " active" : ""}`}>
+                                                                <Icon name={inMenu ? current.icon : "server"} size={16} />
+                                                                Status{inMenu && <span className="nav-text"> › {current.title}</span>}
+                                                                <Icon name="down" size={13} />
+                                                        </button>
+                                                </Menu.Target>
+                                                <Menu.Dropdown>
+                                                        {MENU.map(({ label, group }, i) => (
+                                                                <div key={group}>
+                                                                        {i > 0 && <Menu.Divider />}
+                                                                        <Menu.Label>{label}</Menu.Label>
+                                                                        {PAGES.filter((p) => p.group === group).map((p) => (
+                                                                                <Menu.Item
+                                                                                        key={p.path}
+                                                                                        component={Link}
+                                                                                        href={p.path}
+                                                                                        leftSection={<Icon name={p.icon} size={16} />}
+                                                                                >
+                                                                                        {p.title}
+                                                                                </Menu.Item>
+                                                                        ))}
+                                                                </div>
+                                                        ))}
+                                                </Menu.Dropdown>
+                                        </Menu>
+                                )}
                         </Group>
                 </nav>
         );
@@ -90,7 +93,7 @@ export function App() {
                                 <AppShell.Header className="top">
                                         <Group h="100%" px="md" justify="space-between" wrap="nowrap" gap="sm">
                                                 <Group gap="lg" wrap="nowrap">
-                                                        <Link href="/query" className="brand" aria-label="coeus: to the query page">
+                                                        <Link href={HOME} className="brand" aria-label="coeus: to the first page">
                                                                 <Logo />
                                                                 <span>coeus</span>
                                                         </Link>
@@ -114,7 +117,7 @@ export function App() {
                                                                 <Redirect to={`/query${window.location.search}`} replace />
                                                         </Route>
                                                         <Route path="/">
-                                                                <Redirect to="/query" replace />
+                                                                <Redirect to={HOME} replace />
                                                         </Route>
                                                         <Route>
                                                                 <Note title="There is no such page">

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// pages.ts — the pages of the Prometheus role. Each is a chunk of its own, loaded when it is opened.
+// pages.ts — the pages, and which of them a role has. Each is a chunk of its own, loaded when it is opened.
 import { type ComponentType, type LazyExoticComponent, lazy } from "react";
+import { type Boot, boot, isQuerier } from "../boot";
 import type { IconName } from "../ui/icons";
 
 export interface Page {
@@ -12,10 +13,12 @@ export interface Page {
         component: LazyExoticComponent<ComponentType>;
 }
 
-export const PAGES: Page[] = [
+const ALL: Page[] = [
         { path: "/query", title: "Query", icon: "search", group: "top", component: lazy(() => import("../sections/QueryPage")) },
         { path: "/alerts", title: "Alerts", icon: "bell", group: "top", component: lazy(() => import("../sections/AlertsPage")) },
         { path: "/host", title: "Host", icon: "host", group: "top", component: lazy(() => import("../dash/HostPage")) },
+        { path: "/stores", title: "Stores", icon: "server", group: "top", component: lazy(() => import("../sections/StoresPage")) },
+        { path: "/blocks", title: "Blocks", icon: "database", group: "top", component: lazy(() => import("../sections/BlocksPage")) },
         {
                 path: "/targets",
                 title: "Target health",
@@ -61,3 +64,17 @@ export const PAGES: Page[] = [
                 component: lazy(() => import("../sections/AlertmanagersPage")),
         },
 ];
+
+const QUERIER = ["/query", "/stores", "/status", "/flags"];
+
+/** In the order of the navigation; the first is where / leads. */
+export function pagesOf(b: Boot): Page[] {
+        if (b.role === "thanos-store") return ALL.filter((p) => p.path === "/blocks");
+        if (isQuerier(b)) return ALL.filter((p) => QUERIER.includes(p.path));
+        return ALL.filter((p) => p.path !== "/stores" && (p.path !== "/blocks" || b.blocks)).map((p) =>
+                p.path === "/blocks" ? { ...p, group: "monitoring" as const } : p,
+        );
+}
+
+export const PAGES = pagesOf(boot);
+export const HOME = PAGES[0]?.path ?? "/query";

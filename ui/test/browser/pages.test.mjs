@@ -6,7 +6,7 @@ import { createRequire } from "node:module";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { chromium } from "playwright-core";
-import { apiGet, coeusPrefixed, coeusUp, until } from "./server.mjs";
+import { apiGet, coeusPrefixed, coeusThanos, coeusUp, until } from "./server.mjs";
 
 const CHROMIUM = process.env.CHROMIUM ?? "/usr/bin/chromium";
 if (!existsSync(CHROMIUM)) {
@@ -18,7 +18,7 @@ const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.mi
 const SHOTS = process.env.SHOTS;
 if (SHOTS) mkdirSync(SHOTS, { recursive: true });
 
-/** Path, heading, and what must stand on the page once it has loaded. */
+/** Path, heading, and what must stand on the page once it has loaded; whose page, where it is not that of `coeus up`. */
 const PAGES = [
         ["/query?g0.expr=up", "Query", (p) => p.getByRole("table", { name: "Query result" })],
         ["/alerts", "Alerts", (p) => p.getByText("No alerting rules")],
@@ -35,12 +35,38 @@ const PAGES = [
         ["/config", "Configuration", (p) => p.getByText("scrape_configs")],
         ["/alertmanager-discovery", "Alertmanager discovery", (p) => p.getByText("No active Alertmanagers were discovered.")],
         ["/host", "Host", (p) => boardDrawn(p)],
+        ["/blocks", "Blocks", (p) => p.getByText("No blocks")],
+        [
+                "/blocks",
+                "Blocks",
+                (p) => p.getByRole("toolbar", { name: 'Blocks of {coeus="up"}, raw' }),
+                "a server with blocks",
+                () => thanos.local,
+        ],
+        [
+                "/blocks",
+                "Blocks",
+                (p) => p.getByRole("toolbar", { name: 'Blocks of {coeus="up"}, raw' }),
+                "a store gateway",
+                () => thanos.store,
+        ],
+        ["/stores", "Stores", (p) => p.getByRole("table", { name: "Store gateways" }), "a querier", () => thanos.query],
+        ["/query?g0.expr=count(up)", "Query", (p) => p.getByRole("switch", { name: "Deduplication" }), "a querier", () => thanos.query],
+        [
+                "/status",
+                "Runtime & build information",
+                (p) => p.getByRole("rowheader", { name: "Start time" }),
+                "a querier",
+                () => thanos.query,
+        ],
+        ["/flags", "Command-line flags", (p) => p.getByRole("cell", { name: "--query.replica-label" }), "a querier", () => thanos.query],
 ];
 
 let browser;
 let shared;
 let up;
 let prefixed;
+let thanos;
 
 before(async () => {
         // Each is kept as soon as it runs, so that after() ends it even where another one failed.
@@ -53,6 +79,9 @@ before(async () => {
                 }),
                 coeusPrefixed().then((s) => {
                         prefixed = s;
+                }),
+                coeusThanos().then((s) => {
+                        thanos = s;
                 }),
         ]);
         for (const s of started) if (s.status === "rejected") throw s.reason;
@@ -68,7 +97,7 @@ before(async () => {
         );
 });
 after(async () => {
-        await Promise.all([browser?.close(), up?.stop(), prefixed?.stop()]);
+        await Promise.all([browser?.close(), up?.stop(), prefixed?.stop(), thanos?.stop()]);
 });
 
 const contextOptions = { viewport: { width: 1300, height: 900 }, locale: "en-US", timezoneId: "Asia/Kolkata", reducedMotion: "reduce" };
@@ -134,11 +163,11 @@ async function typeQuery(page, text) {
 const chart = (page) => page.locator('.chart[role="img"]').first();
 
 describe("every page", () => {
-        for (const [path, heading, content] of PAGES)
-                test(`${path}: content, console, accessibility in light and dark, a narrow window`, () =>
+        for (const [path, heading, content, whose, server = () => up] of PAGES)
+                test(`${path}${whose ? ` of ${whose}` : ""}: content, console, accessibility in light and dark, a narrow window`, () =>
                         withPage({}, async (page) => {
                                 await page.emulateMedia({ colorScheme: "light" });
-                                await page.goto(up.url + path);
+                                await page.goto(server().url + path);
                                 await page.getByRole("heading", { level: 1, name: heading, exact: true }).waitFor({ state: "attached" });
                                 await (await content(page)).waitFor();
                                 assert.match(await page.title(), / · coeus$/);
@@ -152,7 +181,10 @@ describe("every page", () => {
                                         assert.deepEqual(await axeFindings(page), [], scheme);
                                         if (SHOTS)
                                                 await page.screenshot({
-                                                        path: join(SHOTS, `${path.slice(1).replace(/\?.*/, "")}-${scheme}.png`),
+                                                        path: join(
+                                                                SHOTS,
+                                                                `${path.slice(1).replace(/\?.*/, "")}${whose ? `-${whose.replaceAll(" ", "-")}` : ""}-${scheme}.png`,
+                                                        ),
                                                         fullPage: true,
                                                 });
                                 }
@@ -402,7 +434,7 @@ describe("status pages", () => {
         test("flags are filtered, the configuration is what was given", () =>
                 withPage({}, async (page) => {
                         await page.goto(`${up.url}/flags`);
-                        await page.getByRole("textbox", { name: "Filter by flag name or value" }).fill("interval");
+                        await page.getByRole("textbox", { name: "Filter by flag name or value" }).fill("scrape-interval");
                         const table = page.getByRole("table", { name: "Flags" });
                         await until("one row", async () => (await table.getByRole("row").count()) === 2);
                         await table.getByRole("row", { name: "--scrape-interval 1s" }).waitFor();
@@ -606,5 +638,137 @@ describe("host board", () => {
                                 .click();
                         await page.getByRole("option", { name: "Last 1h" }).click();
                         await until("the range in the URL", () => new URL(page.url()).searchParams.get("from") === "now-1h");
+                }));
+});
+
+describe("thanos", () => {
+        const answered = (page, path) =>
+                page
+                        .waitForResponse((r) => r.url().includes(`/api/v1/${path}`) && r.request().method() === "POST")
+                        .then(async (r) => ({
+                                params: new URLSearchParams(r.request().postData()),
+                                body: await r.json(),
+                        }));
+
+        test("stores: kinds, health, labels and times; the filter narrows", () =>
+                withPage({}, async (page) => {
+                        await page.goto(`${thanos.query.url}/`);
+                        await page.getByRole("link", { name: "Stores" }).click();
+                        const rows = page.getByRole("table", { name: "Store gateways" }).getByRole("row");
+                        const row = rows.nth(1);
+                        await row.waitFor();
+                        const { minTime } = (await apiGet(thanos.query.url, "stores")).store[0];
+                        const text = (await row.innerText()).replace(/\s+/g, " ");
+                        assert.match(
+                                text,
+                                new RegExp(`^${thanos.gateway} UP coeus="up" ${new Date(minTime).toISOString().slice(0, 19)}Z `, "i"),
+                        );
+                        await page.getByText("1/1 up").waitFor();
+                        await page.getByRole("textbox", { name: "Filter by address or labels" }).fill("coeus=nobody");
+                        await page.getByText("No store matches").waitFor();
+                        assert.equal(new URL(page.url()).searchParams.get("search"), "coeus=nobody");
+                        await page.getByRole("textbox", { name: "Filter by address or labels" }).fill("coeus=up");
+                        await row.waitFor();
+                        await page.getByRole("switch", { name: "Only those that fail" }).click();
+                        await page.getByText("No store matches").waitFor();
+                }));
+
+        test("stores: one that fails says why", () =>
+                withPage({}, async (page) => {
+                        await page.route("**/api/v1/stores", async (route) => {
+                                const res = await route.fetch();
+                                const body = await res.json();
+                                body.data.store[0].lastError = "rpc error: connection refused";
+                                await route.fulfill({ response: res, json: body });
+                        });
+                        await page.goto(`${thanos.query.url}/stores?down=1`);
+                        await page.getByText("Last error: rpc error: connection refused").waitFor();
+                        await page.getByText("0/1 up").waitFor();
+                        assert.deepEqual(await axeFindings(page), []);
+                }));
+
+        test("a querier is asked as the switches say, warns of what is missing, and the URL keeps it", () =>
+                withPage({}, async (page, said) => {
+                        await page.goto(`${thanos.query.url}/query`);
+                        await typeQuery(page, "count(up)");
+                        let answer = answered(page, "query");
+                        await page.keyboard.press("Enter");
+                        let { params, body } = await answer;
+                        assert.deepEqual(
+                                ["dedup", "partial_response", "max_source_resolution"].map((n) => params.get(n)),
+                                ["true", "true", "0s"],
+                        );
+                        assert.ok(body.warnings.length > 0);
+                        await page.getByText("Query warning").first().waitFor();
+                        await page.getByText(thanos.away).first().waitFor();
+
+                        answer = answered(page, "query");
+                        await page.getByRole("switch", { name: "Deduplication" }).click();
+                        ({ params } = await answer);
+                        assert.equal(params.get("dedup"), "false");
+                        answer = answered(page, "query");
+                        await page.getByRole("combobox", { name: "Source resolution" }).click();
+                        await page.getByRole("option", { name: "Down to 5 minutes" }).click();
+                        ({ params } = await answer);
+                        assert.equal(params.get("max_source_resolution"), "5m");
+
+                        await page.getByRole("switch", { name: "Partial response" }).click();
+                        await page
+                                .getByRole("alert")
+                                .filter({ hasText: "Error executing query" })
+                                .filter({ hasText: thanos.away })
+                                .waitFor();
+                        assert.equal(said.length, 1, "the browser itself notes the status 422");
+                        said.length = 0;
+                        const url = new URL(page.url()).searchParams;
+                        assert.deepEqual(
+                                ["deduplicate", "partial_response", "max_source_resolution"].map((n) => url.get(`g0.${n}`)),
+                                ["0", "0", "5m"],
+                        );
+                        await page.getByRole("tab", { name: "Graph" }).click();
+                        answer = answered(page, "query_range");
+                        await page.getByRole("switch", { name: "Partial response" }).click();
+                        ({ params } = await answer);
+                        assert.deepEqual([params.get("dedup"), params.get("partial_response")], ["false", "true"]);
+                        said.length = 0; // the graph's first question had failed, too
+                        await page.getByText("Query warning").first().waitFor();
+                }));
+
+        test("a server with a bucket offers partial responses only, one without nothing", () =>
+                withPage({}, async (page) => {
+                        await page.goto(`${up.url}/query?g0.expr=up`);
+                        await page.getByRole("switch", { name: "Partial response" }).waitFor();
+                        assert.equal(await page.getByRole("switch", { name: "Deduplication" }).count(), 0);
+                        await page.goto(`${prefixed.url}/prom/query?g0.expr=up`);
+                        await page.getByRole("table", { name: "Query result" }).waitFor();
+                        assert.equal(await page.getByRole("switch").count(), 0);
+                        await page.getByRole("button", { name: "Status" }).click();
+                        await page.getByRole("menuitem", { name: "Target health" }).waitFor();
+                        assert.equal(await page.getByRole("menuitem", { name: "Blocks" }).count(), 0);
+                }));
+
+        test("blocks lie on a time line; one that is chosen says what it holds, arrows go on", () =>
+                withPage({}, async (page) => {
+                        await page.goto(`${thanos.store.url}/`);
+                        assert.equal(new URL(page.url()).pathname, "/blocks");
+                        const { blocks } = await apiGet(thanos.store.url, "blocks");
+                        const sorted = blocks.sort((a, b) => a.minTime - b.minTime);
+                        const bars = page.getByRole("toolbar").getByRole("button");
+                        await until("all blocks", async () => (await bars.count()) === sorted.length, 10);
+                        const boxes = await Promise.all([0, 1].map((i) => bars.nth(i).boundingBox()));
+                        assert.ok(boxes[0].x + boxes[0].width <= boxes[1].x + 1, "the later one lies to the right");
+                        await bars.first().click();
+                        const details = page.getByRole("table", { name: `Block ${sorted[0].ulid}` });
+                        await details.waitFor();
+                        assert.equal(new URL(page.url()).searchParams.get("block"), sorted[0].ulid);
+                        const samples = sorted[0].stats.numSamples.toLocaleString("en-US");
+                        await details.getByRole("row", { name: `Samples ${samples}` }).waitFor();
+                        await page.keyboard.press("ArrowRight");
+                        await page.keyboard.press("Enter");
+                        await page.getByRole("table", { name: `Block ${sorted[1].ulid}` }).waitFor();
+                        assert.equal(await bars.nth(1).getAttribute("aria-pressed"), "true");
+                        assert.deepEqual(await axeFindings(page), []);
+                        await page.getByRole("textbox", { name: /^Filter/ }).fill("coeus=nobody");
+                        await page.getByText("No block matches").waitFor();
                 }));
 });

@@ -60,11 +60,55 @@ async function start(args, path) {
                 await stop();
                 throw new Error(`${e.message}\n${log}`);
         }
-        return { url, stop, log: () => log };
+        return { url, dir, stop, log: () => log };
 }
 
-export const coeusUp = () =>
-        start((port, dir) => ["up", `--data=${dir}`, `--web.listen-address=127.0.0.1:${port}`, "--scrape-interval=1s"], "/-/ready");
+const up = (...flags) =>
+        start(
+                (port, dir) => ["up", `--data=${dir}`, `--web.listen-address=127.0.0.1:${port}`, "--scrape-interval=1s", ...flags],
+                "/-/ready",
+        );
+
+export const coeusUp = () => up();
+
+/** A server whose blocks are short, a store gateway over its bucket, and a querier over that and over one that is away. */
+export async function coeusThanos() {
+        const parts = [];
+        const stop = async () => {
+                for (const p of parts.reverse()) await p.stop();
+        };
+        const one = async (start) => {
+                parts.push(await start());
+                return parts.at(-1);
+        };
+        const thanos = (role, ...flags) => start((port) => ["thanos", role, `--http-address=127.0.0.1:${port}`, ...flags], "/-/ready");
+        try {
+                const grpc = await freePort();
+                const local = await one(() =>
+                        up("--storage.tsdb.min-block-duration=3s", "--storage.tsdb.max-block-duration=3s", "--bucket.sync-interval=300ms"),
+                );
+                await until("two blocks in the bucket", async () => (await apiGet(local.url, "blocks")).blocks.length >= 2, 60);
+                const objstore = `--objstore.config={type: FILESYSTEM, config: {directory: ${join(local.dir, "bucket")}}}`;
+                const store = await one(() =>
+                        thanos("store", `--grpc-address=127.0.0.1:${grpc}`, `--data-dir=${join(local.dir, "store")}`, objstore),
+                );
+                const away = `127.0.0.1:${await freePort()}`;
+                const query = await one(() =>
+                        thanos(
+                                "query",
+                                "--grpc-address=127.0.0.1:0",
+                                `--endpoint=127.0.0.1:${grpc}`,
+                                `--endpoint-strict=${away}`,
+                                "--query.replica-label=coeus",
+                        ),
+                );
+                await until("the store gateway to be known", async () => (await apiGet(query.url, "stores")).store?.length > 0, 60);
+                return { local, store, query, away, gateway: `127.0.0.1:${grpc}`, stop };
+        } catch (e) {
+                await stop();
+                throw e;
+        }
+}
 
 /** The role prometheus below a path prefix, with a target that does not answer and one that relabelling drops. */
 export const coeusPrefixed = () =>

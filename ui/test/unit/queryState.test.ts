@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { expect, test } from "vitest";
-import { decodePanels, encodePanels, newPanel, stepMs } from "../../src/lib/queryState";
+import { decodePanels, encodePanels, fetchingParams, newPanel, stepMs } from "../../src/lib/queryState";
 
 test("panels are read back as they were written", () => {
         const panels = [
@@ -64,4 +64,27 @@ test.each([
         ["high", 60_000, 1000],
 ] as const)("%s resolution of %d ms is a step of %d ms", (density, range, step) => {
         expect(stepMs({ type: "auto", density }, range)).toBe(step);
+});
+
+test("how a querier shall answer stands in the URL by upstream's names, and only where the backend understands it", () => {
+        const p = { ...newPanel(), expr: "up" };
+        p.fetching = { dedup: false, partialResponse: false, maxSourceResolution: "5m", storeMatches: "[]" };
+        const querier = { partial: true, querier: true };
+        expect(encodePanels([p])).not.toContain("partial_response");
+        expect([...new URLSearchParams(encodePanels([p], querier))].slice(-4)).toEqual([
+                ["g0.deduplicate", "0"],
+                ["g0.max_source_resolution", "5m"],
+                ["g0.store_matches", "[]"],
+                ["g0.partial_response", "0"],
+        ]);
+        expect(decodePanels(encodePanels([p], querier))).toEqual([p]);
+        expect(decodePanels("?g0.expr=up", false)[0]?.fetching).toEqual({
+                dedup: true,
+                partialResponse: false,
+                maxSourceResolution: "0s",
+                storeMatches: "[]",
+        });
+        expect(fetchingParams(p.fetching, querier)).toEqual({ dedup: "false", partial_response: "false", max_source_resolution: "5m" });
+        expect(fetchingParams(p.fetching, { partial: true, querier: false })).toEqual({ partial_response: "false" });
+        expect(fetchingParams(p.fetching, { partial: false, querier: false })).toEqual({});
 });
