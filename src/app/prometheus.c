@@ -93,7 +93,7 @@ static bool feature_is_noop(Str s)
 static bool feature_is_unsupported(Str s)
 {
         static const char *const names[] = {
-                "auto-reload-config", "concurrent-rule-eval", "created-timestamp-zero-ingestion", "delayed-compaction", "exemplar-storage", "fast-startup",
+                "auto-reload-config", "concurrent-rule-eval", "created-timestamp-zero-ingestion", "delayed-compaction", "fast-startup",
                 "histograms-st-encoding", "memory-snapshot-on-shutdown", "metadata-wal-records", "otlp-deltatocumulative", "otlp-native-delta-ingestion",
                 "search-api", "st-storage", "st-synthesis", "type-and-unit-labels", "use-uncached-io", "xor2-encoding"};
         for (size_t i = 0; i < ARRAY_LEN(names); i++) {
@@ -124,6 +124,8 @@ static bool features_set(const struct flags *f, struct server_opts *o)
                                 o->use_start_times = true;
                         else if (str_eq(one, STR("extra-scrape-metrics")))
                                 o->extra_scrape_metrics = true;
+                        else if (str_eq(one, STR("exemplar-storage")))
+                                o->exemplars = true;
                         else if (feature_is_unsupported(one)) {
                                 fprintf(stderr, "--enable-feature=" STR_FMT " is not supported yet\n", STR_ARG(one));
                                 return false;

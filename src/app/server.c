@@ -18,6 +18,8 @@
 #include "config/config.h"
 #include "model/duration.h"
 
+enum { EXEMPLARS_DEFAULT = 100000 }; /* upstream: DefaultExemplarsConfig */
+
 struct server {
         const struct server_opts *o;
         struct group group;
@@ -65,6 +67,8 @@ static struct error *config_get(struct server *s, struct config **ret)
         }
         if (e)
                 return e;
+        if (o->exemplars && config_max_exemplars(*ret) < 0)
+                config_set_max_exemplars(*ret, EXEMPLARS_DEFAULT);
         struct config_retention r = config_retention(*ret);
         if (r.time_ms == 0 && r.size_bytes == 0 && r.percentage == 0)
                 config_set_retention(*ret, (struct config_retention){o->db.retention_ms, o->db.retention_bytes, o->db.retention_percent});
@@ -91,6 +95,8 @@ static bool config_apply(struct server *s, struct config *c)
         const struct scrape_conf *scrapes = config_scrapes(c, &n);
         struct config_retention r = config_retention(c);
         db_set_retention(s->db, r.time_ms, r.size_bytes, r.percentage);
+        if (s->o->exemplars)
+                db_set_max_exemplars(s->db, config_max_exemplars(c));
         struct error *ooo_e = db_set_out_of_order_window(s->db, config_out_of_order_window_ms(c));
         if (ooo_e)
                 log_error("", "Failed to apply configuration", KV_E(ooo_e));
@@ -362,7 +368,7 @@ static int server_build(struct server *s)
                 return 2;
         }
         struct config_retention r = config_retention(first);
-        int64_t window_ms = config_out_of_order_window_ms(first);
+        int64_t window_ms = config_out_of_order_window_ms(first), max_exemplars = o->exemplars ? config_max_exemplars(first) : 0;
         config_unref(first);
         e = external_url_compute(o->external_url, o->listen_addresses[0], &s->external_url);
         if (e) {
@@ -389,6 +395,7 @@ static int server_build(struct server *s)
         db.retention_bytes = r.size_bytes;
         db.retention_percent = r.percentage;
         db.out_of_order_window_ms = window_ms;
+        db.max_exemplars = max_exemplars;
         db.cancel = &s->cancel_open;
         if (o->bucket) {
                 o->bucket->data_dir = o->db.dir;

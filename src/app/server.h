@@ -33,6 +33,7 @@ struct server_opts {
         size_t query_max_samples, query_max_bytes;
         struct promql_parse_opts parse;
         bool per_step_stats, delayed_name_removal, use_start_times;
+        bool exemplars;                 /* are kept, as many as the configuration says */
         int64_t read_sample_limit, read_frame_bytes;
         int read_concurrency;
 

@@ -333,6 +333,17 @@ struct config_retention config_retention(const struct config *c)
         return (struct config_retention){c->file.tsdb.retention.time_ms, c->file.tsdb.retention.size_bytes, c->file.tsdb.retention.percentage};
 }
 
+int64_t config_max_exemplars(const struct config *c)
+{
+        return c->file.tsdb.exemplars.is_there ? c->file.tsdb.exemplars.max : -1;
+}
+
+void config_set_max_exemplars(struct config *c, int64_t max)
+{
+        c->file.tsdb.exemplars.is_there = true;
+        c->file.tsdb.exemplars.max = max;
+}
+
 int64_t config_out_of_order_window_ms(const struct config *c)
 {
         return c->file.tsdb.out_of_order_ms;

@@ -45,6 +45,9 @@ struct config_retention {
 };
 struct config_retention config_retention(const struct config *c);
 /* What is in force although the file does not say it (flags): shown by config_print. Before c is shared. */
+/* storage.exemplars.max_exemplars; -1: the block is not there. Setting it is for a default. */
+int64_t config_max_exemplars(const struct config *c);
+void config_set_max_exemplars(struct config *c, int64_t max);
 int64_t config_out_of_order_window_ms(const struct config *c);
 void config_set_retention(struct config *c, struct config_retention r);
 /* Checksum over the file and what it includes, for auto-reload. */

@@ -187,12 +187,36 @@ static struct error *tsdb_check(struct conf_decoder *d, const struct yaml *y, vo
 }
 static const struct conf_schema tsdb_schema = {"config.TSDBConfig", tsdb_fields, ARRAY_LEN(tsdb_fields), sizeof(D), .check = tsdb_check};
 
-/* Exemplars are not kept: a size of 0, which switches them off, is taken. */
-static const struct conf_field exemplar_fields[] = {{"max_exemplars", CONF_REFUSED, .note = "0"}};
-static const struct conf_schema exemplar_schema = {"config.ExemplarsConfig", exemplar_fields, ARRAY_LEN(exemplar_fields), 0};
+typedef struct {
+        bool is_there;
+        int64_t max;
+} ExemplarConf;
+static const struct conf_field exemplar_fields[] = {{"max_exemplars", CONF_INT, offsetof(ExemplarConf, max), CONF_OMIT_EMPTY}};
+static const struct conf_schema exemplar_schema = {"config.ExemplarsConfig", exemplar_fields, ARRAY_LEN(exemplar_fields), sizeof(ExemplarConf)};
+static struct error *exemplars_decode(struct conf_decoder *d, const struct yaml *y, void *at)
+{
+        ExemplarConf *c = at;
+        struct error *e = conf_decode(d, &exemplar_schema, y, c);
+        c->is_there = !yaml_is_null(y);
+        return e;
+}
+static void exemplars_print(struct buf *b, const char *key, const void *at, int indent)
+{
+        const ExemplarConf *c = at;
+        if (!c->is_there)
+                return;
+        conf_put_indent(b, indent);
+        buf_printf(b, "%s:", key);
+        if (!c->max) {
+                buf_puts(b, " {}\n");
+                return;
+        }
+        buf_putc(b, '\n');
+        conf_print(b, &exemplar_schema, c, indent + 2);
+}
 static const struct conf_field storage_fields[] = {
         {"tsdb", CONF_STRUCT, 0, .sub = &tsdb_schema},
-        {"exemplars", CONF_STRUCT, 0, CONF_HIDDEN, &exemplar_schema},
+        {"exemplars", CONF_CUSTOM, offsetof(D, exemplars), .decode = exemplars_decode, .print = exemplars_print},
 };
 static const struct conf_schema storage_schema = {"config.StorageConfig", storage_fields, ARRAY_LEN(storage_fields), sizeof(D)};
 

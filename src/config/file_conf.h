@@ -106,6 +106,10 @@ struct file_conf {
                 double stale_series_threshold;
                 Str float_encoding;
                 struct {
+                        bool is_there;
+                        int64_t max;
+                } exemplars;
+                struct {
                         int64_t time_ms;
                         uint64_t size_bytes;
                         double percentage;

@@ -16,6 +16,7 @@ struct mem_series {
 
 struct memory {
         struct storage base;
+        struct exemplars *exemplars;
         struct mutex mu;                /* guards all below */
         struct arena arena;             /* labels and keys */
         struct map by_key;              /* label bytes -> struct mem_series */
@@ -24,12 +25,19 @@ struct memory {
 };
 
 static const struct storage_ops memory_ops;
+enum { EXEMPLARS = 1000 };
+
+struct exemplars *memory_storage_exemplars(struct storage *s)
+{
+        return CONTAINER_OF(s, struct memory, base)->exemplars;
+}
 
 struct storage *memory_storage_new(void)
 {
         struct memory *m = mem_new(struct memory);
         m->base.ops = &memory_ops;
         mutex_init(&m->mu);
+        m->exemplars = exemplars_new(EXEMPLARS, 0);
         arena_init(&m->arena, SIZE_MAX / 2);
         return &m->base;
 }
@@ -50,6 +58,7 @@ void memory_storage_free(struct storage *s)
         map_done(&m->by_key);
         arena_done(&m->arena);
         mutex_done(&m->mu);
+        exemplars_free(m->exemplars);
         free(m);
 }
 
@@ -149,11 +158,17 @@ struct pending {
         double v;
         struct histogram_sample h;
 };
+struct pending_exemplar {
+        struct mem_series *series;
+        struct exemplar x;
+};
 struct mem_appender {
         struct appender base;
         struct memory *m;
         TimeMs start;                   /* of what comes next */
         VEC(struct pending) samples;
+        VEC(struct pending_exemplar) exemplars;
+        struct arena arena;             /* their labels */
 };
 
 static struct error *add(struct appender *base, SeriesRef ref, Labels labels, TimeMs t, double v, struct histogram_sample h, SeriesRef *ret_ref)
@@ -201,9 +216,31 @@ static void ma_set_start(struct appender *base, TimeMs start)
         CONTAINER_OF(base, struct mem_appender, base)->start = start;
 }
 
+static struct error *ma_append_exemplar(struct appender *base, SeriesRef ref, Labels labels, const struct exemplar *x)
+{
+        struct mem_appender *a = CONTAINER_OF(base, struct mem_appender, base);
+        struct memory *m = a->m;
+        mutex_lock(&m->mu);
+        struct mem_series *s = ref >= 1 && ref <= m->series.n ? m->series.p[ref - 1] : NULL;
+        if (!s && labels.n)
+                s = get_series_locked(m, labels, &ref);
+        mutex_unlock(&m->mu);
+        if (!s)
+                return error_new(ERROR_NOT_FOUND, "unknown series reference %llu", (unsigned long long)ref);
+        struct error *e = exemplars_check(m->exemplars, s->labels, x);
+        if (e)
+                return e == &error_duplicate_exemplar ? NULL : e;
+        struct pending_exemplar p = {s, *x};
+        p.x.labels = labels_dup(&a->arena, x->labels);
+        vec_push(&a->exemplars, p);
+        return NULL;
+}
+
 static void ma_free(struct mem_appender *a)
 {
         vec_done(&a->samples);
+        vec_done(&a->exemplars);
+        arena_done(&a->arena);
         free(a);
 }
 
@@ -219,6 +256,8 @@ static struct error *ma_commit(struct appender *base)
                         push(p->series, p->start, p->t, p->v, p->h);
         }
         mutex_unlock(&a->m->mu);
+        for (size_t i = 0; i < a->exemplars.n; i++)
+                error_ignore(exemplars_add(a->m->exemplars, a->exemplars.p[i].series->labels, &a->exemplars.p[i].x), "another was first");
         ma_free(a);
         return NULL;
 }
@@ -231,10 +270,11 @@ static void ma_rollback(struct appender *base)
 static struct error *memory_appender(struct storage *st, struct appender **ret)
 {
         static const struct appender_ops ops = {
-                .append = ma_append, .append_histogram = ma_append_histogram, .set_start = ma_set_start, .commit = ma_commit, .rollback = ma_rollback};
+                .append = ma_append, .append_histogram = ma_append_histogram, .append_exemplar = ma_append_exemplar, .set_start = ma_set_start, .commit = ma_commit, .rollback = ma_rollback};
         struct mem_appender *a = mem_new(struct mem_appender);
         a->base.ops = &ops;
         a->m = CONTAINER_OF(st, struct memory, base);
+        arena_init(&a->arena, SIZE_MAX);
         *ret = &a->base;
         return NULL;
 }

@@ -9,6 +9,7 @@
 #ifndef STORAGE_MEMORY_H
 #define STORAGE_MEMORY_H
 
+#include "storage/exemplars.h"
 #include "storage/storage.h"
 
 struct storage *memory_storage_new(void);
@@ -16,5 +17,7 @@ void memory_storage_free(struct storage *s);            /* NULL is fine */
 /* One sample, visible at once. Errors are the sentinels of storage.h. */
 struct error *memory_storage_add(struct storage *s, Labels labels, TimeMs t, double v) MUST_CHECK;
 size_t memory_storage_series(const struct storage *s);
+/* Of all its series; borrowed. */
+struct exemplars *memory_storage_exemplars(struct storage *s);
 
 #endif

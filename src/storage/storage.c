@@ -40,6 +40,11 @@ struct error *appender_append_histogram(struct appender *a, SeriesRef ref, Label
         return a->ops->append_histogram(a, ref, labels, t, s, ret_ref);
 }
 
+struct error *appender_append_exemplar(struct appender *a, SeriesRef ref, Labels labels, const struct exemplar *x)
+{
+        return a->ops->append_exemplar ? a->ops->append_exemplar(a, ref, labels, x) : NULL;
+}
+
 struct error *appender_commit(struct appender *take_a)
 {
         return take_a->ops->commit(take_a);

@@ -103,6 +103,18 @@ extern struct error error_duplicate_sample;             /* same timestamp, other
 extern struct error error_out_of_bounds;                /* outside what the head may take */
 extern struct error error_too_old_sample;               /* beyond the out-of-order window */
 
+/* A pointer from a series to something that happened, a trace mostly. See storage/exemplars.h. */
+struct exemplar {
+        Labels labels;
+        double value;
+        TimeMs t;
+        bool has_t;                             /* the timestamp is the exemplar's own, not that of the scrape */
+};
+extern struct error error_out_of_order_exemplar;        /* older than the newest of the series */
+extern struct error error_duplicate_exemplar;
+extern struct error error_exemplar_labels;              /* too long */
+extern struct error error_exemplars_disabled;
+
 /* One batch of samples of one writer; used by one thread. Nothing is seen by queries before commit. */
 struct appender {
         const struct appender_ops *ops;
@@ -117,6 +129,9 @@ struct appender_ops {
         struct error *(*append_histogram)(struct appender *a, SeriesRef ref, Labels labels, TimeMs t, struct histogram_sample s, SeriesRef *ret_ref);
         /* When counting began, of the samples that are appended from here on (0: not known). NULL: this storage keeps none. */
         void (*set_start)(struct appender *a, TimeMs start_ms);
+        /* An exemplar of a series that is there. It is copied; a duplicate, or a storage that keeps none, is NULL. Refused: a sentinel; an unknown
+         * series: ERROR_NOT_FOUND. NULL: this storage has none. */
+        struct error *(*append_exemplar)(struct appender *a, SeriesRef ref, Labels labels, const struct exemplar *x);
         /* Both free the appender. When commit returns NULL the samples are in the WAL by write(2) and visible. */
         struct error *(*commit)(struct appender *a);
         void (*rollback)(struct appender *a);
@@ -131,6 +146,7 @@ static inline void appender_set_start(struct appender *a, TimeMs start_ms)
                 a->ops->set_start(a, start_ms);
 }
 struct error *appender_append_histogram(struct appender *a, SeriesRef ref, Labels labels, TimeMs t, struct histogram_sample s, SeriesRef *ret_ref) MUST_CHECK;
+struct error *appender_append_exemplar(struct appender *a, SeriesRef ref, Labels labels, const struct exemplar *x) MUST_CHECK;
 struct error *appender_commit(struct appender *take_a) MUST_CHECK;
 void appender_rollback(struct appender *take_a);
 

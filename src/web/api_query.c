@@ -247,38 +247,68 @@ static void parse_query(struct api *a)
         promql_tree_done(&tree);
 }
 
-static bool has_selector(const struct expr *x)
+typedef VEC(const struct expr *) SelectorVec;
+/* Its vector selectors, in the order of the text. */
+static void selectors_add(const struct expr *x, SelectorVec *v)
 {
         switch (x->type) {
         case EXPR_SELECTOR:
+                vec_push(v, x);
+                break;
         case EXPR_MATRIX:
-                return true;
+                vec_push(v, x->matrix.selector);
+                break;
         case EXPR_SUBQUERY:
-                return has_selector(x->subquery.child);
+                selectors_add(x->subquery.child, v);
+                break;
         case EXPR_CALL:
-                for (size_t i = 0; i < x->call.n_args; i++) {
-                        if (has_selector(x->call.args[i]))
-                                return true;
-                }
-                return false;
+                for (size_t i = 0; i < x->call.n_args; i++)
+                        selectors_add(x->call.args[i], v);
+                break;
         case EXPR_BINARY:
-                return has_selector(x->binary.lhs) || has_selector(x->binary.rhs);
+                selectors_add(x->binary.lhs, v);
+                selectors_add(x->binary.rhs, v);
+                break;
         case EXPR_UNARY:
-                return has_selector(x->unary.child);
+                selectors_add(x->unary.child, v);
+                break;
         case EXPR_PAREN:
-                return has_selector(x->paren.child);
+                selectors_add(x->paren.child, v);
+                break;
         case EXPR_AGGREGATE:
-                return has_selector(x->aggregate.child) || (x->aggregate.param && has_selector(x->aggregate.param));
+                selectors_add(x->aggregate.child, v);
+                if (x->aggregate.param)
+                        selectors_add(x->aggregate.param, v);
+                break;
         default:
-                return false;
+                break;
         }
 }
 
-/* Exemplars are not kept yet, as in an original without --enable-feature=exemplar-storage: the answer is an empty list. */
+static void put_exemplar_series(struct buf *b, const struct exemplar_series *s)
+{
+        buf_puts(b, "{\"seriesLabels\":");
+        json_put_labels(b, s->labels);
+        buf_puts(b, ",\"exemplars\":[");
+        for (size_t i = 0; i < s->n; i++) {
+                buf_puts(b, i ? ",{\"labels\":" : "{\"labels\":");
+                json_put_labels(b, s->v[i].labels);
+                buf_puts(b, ",\"value\":\"");
+                buf_put_sample_value(b, s->v[i].value);
+                buf_puts(b, "\",\"timestamp\":");
+                json_put_ms(b, s->v[i].t);
+                buf_putc(b, '}');
+        }
+        buf_puts(b, "]}");
+}
+
+/* Without --enable-feature=exemplar-storage none are kept, and the answer is an empty list. */
 static void query_exemplars(struct api *a)
 {
         TimeMs start, end;
         struct promql_tree tree = PROMQL_TREE_INIT;
+        SelectorVec selectors = VEC_INIT;
+        ExemplarSeriesVec found = VEC_INIT;
         if (!api_time(a, "start", TIME_MS_MIN, &start) || !api_time(a, "end", TIME_MS_MAX, &end))
                 return;
         if (end < start) {
@@ -288,13 +318,34 @@ static void query_exemplars(struct api *a)
         struct error *e = promql_parse(engine_parse_opts(a->w->o.engine), api_param(a, "query"), a->r->arena, &tree);
         if (e) {
                 api_fail_error(a, API_BAD_DATA, e, NULL);
-        } else if (!has_selector(tree.root)) {
-                api_no_content(a);
-        } else {
-                api_begin(a);
-                buf_puts(&a->out, "[]");
-                api_end(a, NULL, 0, NULL, 0);
+                goto out;
         }
+        selectors_add(tree.root, &selectors);
+        if (!selectors.n) {
+                api_no_content(a);
+                goto out;
+        }
+        struct exemplar_selector *sel = arena_array(a->r->arena, struct exemplar_selector, selectors.n);
+        for (size_t i = 0; i < selectors.n; i++)
+                sel[i] = (struct exemplar_selector){selectors.p[i]->selector.matchers, selectors.p[i]->selector.n_matchers};
+        struct head *head = a->w->o.db ? db_head(a->w->o.db) : NULL;
+        e = head ? exemplars_select(head_exemplars(head), start, end, sel, selectors.n, a->r->arena, &found) : NULL;
+        if (e) {
+                api_fail_error(a, API_EXECUTION, e, NULL);
+                goto out;
+        }
+        api_begin(a);
+        buf_putc(&a->out, '[');
+        for (size_t i = 0; i < found.n; i++) {
+                if (i)
+                        buf_putc(&a->out, ',');
+                put_exemplar_series(&a->out, &found.p[i]);
+        }
+        buf_putc(&a->out, ']');
+        api_end(a, NULL, 0, NULL, 0);
+out:
+        vec_done(&found);
+        vec_done(&selectors);
         promql_tree_done(&tree);
 }
 

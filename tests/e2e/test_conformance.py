@@ -9,8 +9,8 @@ from harness.core import ROOT, Failed, check, check_eq, http_request
 
 SHARED = os.path.join(os.environ.get("COEUS_SHARED", os.path.join(ROOT, "..", "shared")), "conformance")
 # What a later issue brings: a reply (or query) that holds one of these is passed over, and counted by what it needs.
-LATER = {"exemplars": "exemplars"}
-PATHS_LATER = {"/api/v1/rules": "rules", "/api/v1/query_exemplars": "exemplars", "/api/v1/status/config": "rules in the file", "/api/v1/otlp/v1/metrics": "OTLP",
+LATER = {}
+PATHS_LATER = {"/api/v1/rules": "rules", "/api/v1/status/config": "rules in the file", "/api/v1/otlp/v1/metrics": "OTLP",
                "/api/v1/write": "the remote-write receiver"}
 
 
@@ -28,7 +28,7 @@ def server(t, *flags):
         os.chmod(folder, 0o755)
         for f in files:
             os.chmod(os.path.join(folder, f), 0o644)
-    return t.prometheus("global: {external_labels: {cluster: c1}}\nstorage: {tsdb: {out_of_order_time_window: 1h}}\n", "--storage.tsdb.retention.time=100y", "--web.enable-admin-api", "--web.enable-lifecycle", *flags)
+    return t.prometheus("global: {external_labels: {cluster: c1}}\nstorage: {tsdb: {out_of_order_time_window: 1h}, exemplars: {max_exemplars: 1000}}\n", "--storage.tsdb.retention.time=100y", "--enable-feature=exemplar-storage", "--web.enable-admin-api", "--web.enable-lifecycle", *flags)
 
 
 def needs(case):

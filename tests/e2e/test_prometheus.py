@@ -67,11 +67,14 @@ def test_scrapes_openmetrics(t):
           'http_requests_total{code="200"} 7 # {trace_id="abc"} 1 1520879607.789\nhttp_requests_created{code="200"} 1520872607.123\nlat_seconds 0.5\n# EOF\n')
     target = Target(t, om, content_type="application/openmetrics-text; version=1.0.0; charset=utf-8")
     broken = Target(t, om.replace("# EOF\n", ""), content_type="application/openmetrics-text; version=1.0.0; charset=utf-8")
-    p = t.prometheus(config([target, broken]))
+    p = t.prometheus(config([target, broken]), "--enable-feature=exemplar-storage")
     wait_value(p, f'up{{instance="{target.address}"}}', 1)
     wait_value(p, f'up{{instance="{broken.address}"}}', 0)
     check_eq(p.query("http_requests_total")[0]["value"][1], "7")
     check_eq(p.query("lat_seconds")[0]["value"][1], "0.5")
+    found = [s for s in p.api("query_exemplars", query="rate(http_requests_total[5m])") if s["seriesLabels"]["instance"] == target.address]
+    check_eq([s["exemplars"] for s in found], [[{"labels": {"trace_id": "abc"}, "value": "1", "timestamp": 1520879607.789}]])
+    check_eq(p.api("query_exemplars", query="lat_seconds"), [])
 
 
 def test_marks_series_stale_that_are_gone(t):

@@ -21,7 +21,9 @@ struct appending {
         uint32_t expected; /* whose text should come next */
         uint32_t last;     /* whose text came last */
         struct expo_parser parser;
+        struct arena arena; /* one exemplar's labels */
 };
+enum { EXEMPLAR_BYTES_MAX = 1 << 20 };
 
 static void iteration_start(struct scrape_cache *c)
 {
@@ -189,6 +191,19 @@ static void chain(struct appending *a, uint32_t i)
         a->expected = c->v.p[i].next;
 }
 
+/* Whatever is wrong with an exemplar, the scrape goes on. */
+static void append_exemplar(struct appending *a, SeriesRef ref, const struct expo_entry *x, TimeMs t)
+{
+        struct exemplar one = {.value = x->exemplar_value, .t = x->exemplar_has_t ? x->exemplar_t : t, .has_t = x->exemplar_has_t};
+        arena_clear(&a->arena);
+        struct error *e = expo_exemplar_labels(x, &a->arena, &one.labels);
+        if (!e)
+                e = appender_append_exemplar(a->app, ref, (Labels){NULL, 0}, &one);
+        a->r->exemplars_out_of_order += e == &error_out_of_order_exemplar;
+        if (e)
+                error_ignore(e, "samples are worth more");
+}
+
 static struct error *known_sample(struct appending *a, uint32_t i, const struct expo_entry *x)
 {
         struct scrape_cache *c = a->c;
@@ -226,6 +241,8 @@ static struct error *known_sample(struct appending *a, uint32_t i, const struct 
         if (ok && (!own_time || conf->track_timestamps_staleness))
                 cache_track(c, s);
         a->r->added++;
+        if (UNLIKELY(x->has_exemplar))
+                append_exemplar(a, s->ref, x, t);
         return NULL;
 }
 
@@ -250,6 +267,8 @@ static struct error *new_sample(struct appending *a, uint32_t dead, uint64_t has
                 if (!ok || ref == 0)
                         return NULL;
                 a->r->series_added += !a->r->over_sample_limit;
+                if (UNLIKELY(x->has_exemplar))
+                        append_exemplar(a, ref, x, own_time ? x->t : a->t);
         }
 
         uint32_t i = dead != SERIES_NONE ? dead : cache_add(c, x->series, hash);
@@ -356,8 +375,10 @@ struct error *scrape_cache_append(struct scrape_cache *c, const struct scrape_ho
         e = expo_parser_init(&a.parser, format, body);
         if (e)
                 return e;
+        arena_init(&a.arena, EXEMPLAR_BYTES_MAX);
         e = append_body(&a);
         expo_parser_done(&a.parser);
+        arena_done(&a.arena);
         if (!e && ret->over_sample_limit)
                 e = &sample_limit_error;
         if (!e)

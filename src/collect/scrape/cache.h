@@ -36,7 +36,7 @@ struct scrape_result {
         uint64_t scraped;      /* samples in the body */
         uint64_t added;        /* of them left after relabelling */
         uint64_t series_added; /* not in the scrape before */
-        uint64_t out_of_order, duplicates, out_of_bounds;
+        uint64_t out_of_order, duplicates, out_of_bounds, exemplars_out_of_order;
         bool over_sample_limit, over_label_limit;
         bool bad_content_type; /* the error is about the Content-Type */
 };

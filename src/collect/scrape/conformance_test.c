@@ -123,6 +123,55 @@ static void put_expected(const struct json *c, const char *job, struct buf *out)
         arena_done(&a);
 }
 
+/* "labels | exemplar's labels value time" of each. */
+static void put_expected_exemplars(const struct json *c, struct buf *out)
+{
+        struct arena a;
+        arena_init(&a, 1 << 20);
+        JSON_EACH(s, json_get(c, STR("exemplars")))
+        JSON_EACH(x, json_get(&s->value, STR("exemplars")))
+        {
+                const struct json *sets[] = {json_get(&s->value, STR("seriesLabels")), json_get(&x->value, STR("labels"))};
+                for (size_t i = 0; i < ARRAY_LEN(sets); i++) {
+                        Label *v = arena_array(&a, Label, sets[i]->n + 1);
+                        size_t n = 0;
+                        JSON_EACH(l, sets[i]) v[n++] = (Label){l->key, json_str(&l->value)};
+                        labels_sort(v, n);
+                        labels_print(out, (Labels){v, n});
+                }
+                const struct json *t = json_get(&x->value, STR("timestamp"));
+                int64_t ms = t->type == JSON_NUMBER ? (int64_t)(json_f64(t) * 1000 + 0.5) : SCRAPED_MS;
+                buf_printf(out, " " STR_FMT " %lld\n", STR_ARG(json_str(json_get(&x->value, STR("value")))), (long long)ms);
+        }
+        arena_done(&a);
+}
+
+static size_t check_exemplars(const struct json *c, const char *name, const struct fixture *f)
+{
+        struct buf got = BUF_INIT(1 << 20), want = BUF_INIT(1 << 20);
+        ExemplarSeriesVec found = VEC_INIT;
+        struct exemplar_selector all = {NULL, 0};
+        struct arena a;
+        size_t n = 0;
+        arena_init(&a, 1 << 20);
+        CHECK_OK(exemplars_select(memory_storage_exemplars(f->storage), TIME_MS_MIN, TIME_MS_MAX, &all, 1, &a, &found));
+        for (size_t i = 0; i < found.n; i++)
+                for (size_t k = 0; k < found.p[i].n; k++, n++) {
+                        labels_print(&got, found.p[i].labels);
+                        labels_print(&got, found.p[i].v[k].labels);
+                        buf_putc(&got, ' ');
+                        buf_put_sample_value(&got, found.p[i].v[k].value);
+                        buf_printf(&got, " %lld\n", (long long)found.p[i].v[k].t);
+                }
+        put_expected_exemplars(c, &want);
+        check_lines(name, buf_str(&got), buf_str(&want));
+        vec_done(&found);
+        arena_done(&a);
+        buf_done(&got);
+        buf_done(&want);
+        return n;
+}
+
 /* Reports: only those whose value does not vary. */
 static void check_reports(const struct json *c, const char *name, const struct fixture *f, bool up)
 {
@@ -146,6 +195,7 @@ static void check_reports(const struct json *c, const char *name, const struct f
         }
 }
 
+static size_t n_exemplars;
 static void run_case(const char *name, const struct json *c, const char *folder)
 {
         struct fixture f;
@@ -180,6 +230,7 @@ static void run_case(const char *name, const struct json *c, const char *folder)
         sort_lines(&want);
         check_lines(name, buf_str(&got), buf_str(&want));
         check_reports(c, name, &f, up);
+        n_exemplars += check_exemplars(c, name, &f);
         buf_done(&got);
         buf_done(&want);
         free(path);
@@ -207,6 +258,7 @@ TEST(scrape_conformance, stored_series_and_errors_are_the_originals)
                 cases++;
         }
         CHECK(cases >= 40);
+        CHECK(n_exemplars >= 6);
         arena_done(&a);
         free(text);
         free(path);

@@ -121,6 +121,9 @@ static void log_refused(const struct scrape_target *t, const struct scrape_resul
         if (r->out_of_bounds)
                 log_warn("scrape manager", "Error on ingesting samples that are too old or are too far into the future",
                          KV_STR("scrape_pool", pool), KV_STR("target", t->url), KV_I("num_dropped", r->out_of_bounds));
+        if (r->exemplars_out_of_order)
+                log_warn("scrape manager", "Error on ingesting out-of-order exemplars", KV_STR("scrape_pool", pool),
+                         KV_STR("target", t->url), KV_I("num_dropped", r->exemplars_out_of_order));
 }
 
 static void count_result(struct scrape_metrics *s, const struct scrape_result *r)
@@ -128,6 +131,7 @@ static void count_result(struct scrape_metrics *s, const struct scrape_result *r
         count(s->out_of_order, (double)r->out_of_order);
         count(s->duplicates, (double)r->duplicates);
         count(s->out_of_bounds, (double)r->out_of_bounds);
+        count(s->exemplars_out_of_order, (double)r->exemplars_out_of_order);
         count(s->over_sample_limit, r->over_sample_limit);
         count(s->over_label_limit, r->over_label_limit);
 }

@@ -87,8 +87,9 @@ void scrape_metrics_make(struct scrape_metrics *s, struct metric_registry *r)
                 "Total number of times scrape pools hit the label limits, during sync or config reload.");
         metric_counter(r, "prometheus_target_scrapes_exceeded_native_histogram_bucket_limit_total",
                        "Total number of scrapes that hit the native histogram bucket limit and were rejected.");
-        metric_counter(r, "prometheus_target_scrapes_exemplar_out_of_order_total",
-                       "Total number of exemplar rejected due to not being out of the expected order.");
+        s->exemplars_out_of_order =
+                metric_counter(r, "prometheus_target_scrapes_exemplar_out_of_order_total",
+                               "Total number of exemplar rejected due to not being out of the expected order.");
         s->scrape_duration =
                 metric_histogram(r, "prometheus_target_scrape_duration_seconds",
                                  "Total duration of the scrape from start to commit completion in seconds.", NULL, 0);

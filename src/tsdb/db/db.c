@@ -135,8 +135,21 @@ struct error *db_set_out_of_order_window(struct db *db, int64_t window_ms)
         return head ? head_set_out_of_order_window(head, window_ms) : NULL;
 }
 
+void db_set_max_exemplars(struct db *db, int64_t max)
+{
+        mutex_lock(&db->mu);
+        db->opts.max_exemplars = max;
+        struct head *head = db->head;
+        mutex_unlock(&db->mu);
+        if (head)
+                head_set_max_exemplars(head, max);
+}
+
 static struct error *start_head(struct db *db)
 {
+        mutex_lock(&db->mu);
+        int64_t max_exemplars = db->opts.max_exemplars;
+        mutex_unlock(&db->mu);
         struct head_opts o = {
                 .dir = db->dir,
                 .chunk_range_ms = db->opts.min_block_ms,
@@ -146,6 +159,7 @@ static struct error *start_head(struct db *db)
                 .disk = db->opts.disk,
                 .min_valid_ms = db_in_order_end(db),
                 .out_of_order_window_ms = out_of_order_window(db),
+                .max_exemplars = max_exemplars,
                 .progress = set_replay,
                 .progress_ctx = db,
                 .cancel = db->opts.cancel,
@@ -161,8 +175,11 @@ static struct error *start_head(struct db *db)
         db->stats.open = info;
         db->stats.replay_seconds = (double)(time_mono_ns() - began) / 1e9;
         db->replay.state = DB_REPLAY_DONE;
-        int64_t window_ms = db->opts.out_of_order_window_ms; /* it may have been set while the head was read */
+        /* They may have been set while the head was read. */
+        int64_t window_ms = db->opts.out_of_order_window_ms;
+        max_exemplars = db->opts.max_exemplars;
         mutex_unlock(&db->mu);
+        head_set_max_exemplars(head, max_exemplars);
         return window_ms != o.out_of_order_window_ms ? head_set_out_of_order_window(head, window_ms) : NULL;
 }
 

@@ -26,6 +26,7 @@ struct db_opts {
         uint32_t wal_segment_bytes;             /* 0: 128 MiB */
         uint64_t chunk_segment_bytes;           /* 0: 512 MiB */
         int64_t reload_ms;                      /* 60000 */
+        int64_t max_exemplars;                  /* 0: none are kept. db_set_max_exemplars */
         int64_t out_of_order_window_ms;         /* samples this far behind the head's newest are taken; 0: none. db_set_out_of_order_window */
         bool no_lockfile;
         bool no_compact;                        /* no thread: tests call db_compact() */
@@ -75,6 +76,7 @@ struct error *db_clean_tombstones(struct db *db) MUST_CHECK;
 struct error *db_snapshot(struct db *db, bool with_head, char **ret_name) MUST_CHECK;
 /* Retention as a reloaded configuration says; opts as in db_opts. */
 void db_set_retention(struct db *db, int64_t retention_ms, uint64_t retention_bytes, double retention_percent);
+void db_set_max_exemplars(struct db *db, int64_t max);
 struct error *db_set_out_of_order_window(struct db *db, int64_t window_ms) MUST_CHECK;
 
 struct db_stats {

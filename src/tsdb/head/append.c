@@ -13,6 +13,10 @@ struct waiting_histogram {
         struct histogram_sample h;
         size_t before; /* floats that came before it */
 };
+struct waiting_exemplar {
+        uint32_t slot;
+        struct exemplar x;
+};
 struct late_sample { /* found out of order when it was applied */
         uint32_t slot;
         TimeMs t;
@@ -31,7 +35,9 @@ struct head_appender {
         double *v;
         size_t n, cap;
         VEC(struct waiting_histogram) histograms; /* pinned */
-        struct arena arena;                       /* the histograms */
+        struct arena arena;                       /* the histograms, the exemplars */
+        VEC(struct waiting_exemplar) exemplars;   /* pinned */
+        struct buf exemplar_rec;
         RecordHistogramVec records;
         bool is_interleaved; /* a series is there twice: the log must keep the order */
         struct buf rec; /* the n floats */
@@ -49,6 +55,8 @@ void head_appender_free(struct head_appender *a)
         vec_done(&a->histograms);
         vec_done(&a->records);
         vec_done(&a->late);
+        vec_done(&a->exemplars);
+        buf_done(&a->exemplar_rec);
         arena_done(&a->arena);
         buf_done(&a->rec);
         wal_batch_done(&a->batch);
@@ -64,6 +72,9 @@ static void appender_end(struct head_appender *a)
         for (size_t i = 0; i < a->histograms.n; i++)
                 series_unpin(h, a->histograms.p[i].slot);
         vec_clear(&a->histograms);
+        for (size_t i = 0; i < a->exemplars.n; i++)
+                series_unpin(h, a->exemplars.p[i].slot);
+        vec_clear(&a->exemplars);
         vec_clear(&a->late);
         arena_clear(&a->arena);
         __atomic_fetch_sub(&h->appenders, 1, __ATOMIC_RELAXED);
@@ -274,14 +285,103 @@ static struct error *ha_append_histogram(struct appender *base, SeriesRef ref, L
         return NULL;
 }
 
+static struct error *ha_append_exemplar(struct appender *base, SeriesRef ref, Labels labels, const struct exemplar *x)
+{
+        struct head_appender *a = CONTAINER_OF(base, struct head_appender, base);
+        struct head *h = a->h;
+        if (!exemplars_is_on(h->exemplars))
+                return NULL;
+        uint32_t slot = (uint32_t)ref - 1;
+        bool known = (uint32_t)ref && slot / HEAD_PAGE_SLOTS < HEAD_PAGES_MAX &&
+                     __atomic_load_n(&h->pages[slot / HEAD_PAGE_SLOTS], __ATOMIC_ACQUIRE) &&
+                     series_pin(h, slot, (uint32_t)(ref >> 32));
+        rwlock_read(&h->index_lock);
+        if (!known && labels.n) {
+                slot = series_find(h, labels);
+                known = slot != UINT32_MAX && series_pin(h, slot, load_relaxed(&series_at(h, slot)->gen));
+        }
+        /* The strings stay: the series is pinned. */
+        Labels own = known ? series_labels(h, series_at(h, slot), &a->arena) : (Labels){NULL, 0};
+        rwlock_unlock(&h->index_lock);
+        if (!known)
+                return error_new(ERROR_NOT_FOUND, "unknown HeadSeriesRef when trying to add exemplar: %llu", (unsigned long long)ref);
+        struct waiting_exemplar w = {.slot = slot, .x = *x};
+        w.x.labels = labels_dup(&a->arena, x->labels);
+        size_t n = 0;
+        for (size_t i = 0; i < w.x.labels.n; i++)
+                if (w.x.labels.v[i].value.n)
+                        ((Label *)w.x.labels.v)[n++] = w.x.labels.v[i];
+        w.x.labels.n = n;
+        struct error *e = exemplars_check(h->exemplars, own, &w.x);
+        if (e) {
+                series_unpin(h, slot);
+                return e == &error_duplicate_exemplar || e == &error_exemplars_disabled ? NULL : e;
+        }
+        vec_push(&a->exemplars, w);
+        return NULL;
+}
+
+static void put_exemplars(struct head *h, struct head_appender *a)
+{
+        RecordExemplarVec v = VEC_INIT;
+        struct buf labels = BUF_INIT(BUF_NO_LIMIT);
+        VEC(size_t) ends = VEC_INIT;
+        buf_clear(&a->exemplar_rec);
+        for (size_t i = 0; i < a->exemplars.n; i++) {
+                record_labels_put(&labels, a->exemplars.p[i].x.labels);
+                vec_push(&ends, labels.n);
+        }
+        for (size_t i = 0; i < a->exemplars.n; i++) {
+                const struct waiting_exemplar *w = &a->exemplars.p[i];
+                size_t from = i ? ends.p[i - 1] : 0;
+                vec_push(&v, (struct record_exemplar){.ref = series_at(h, w->slot)->wal_ref,
+                                                      .t = w->x.t,
+                                                      .v = w->x.value,
+                                                      .labels = {labels.p + from, ends.p[i] - from}});
+        }
+        record_exemplars(&a->exemplar_rec, v.p, v.n);
+        vec_done(&v);
+        vec_done(&ends);
+        buf_done(&labels);
+}
+
+/* Behind the samples, as whoever follows the log wants a series' samples first. */
+static struct error *add_exemplars(struct head *h, struct head_appender *a, struct wal_batch *to)
+{
+        if (LIKELY(!a->exemplars.n))
+                return NULL;
+        put_exemplars(h, a);
+        return wal_batch_add(to, buf_str(&a->exemplar_rec));
+}
+
+static void keep_exemplars(struct head *h, struct head_appender *a)
+{
+        for (size_t i = 0; i < a->exemplars.n; i++) {
+                const struct waiting_exemplar *w = &a->exemplars.p[i];
+                rwlock_read(&h->index_lock);
+                Labels own = series_labels(h, series_at(h, w->slot), &a->arena);
+                rwlock_unlock(&h->index_lock);
+                error_ignore(exemplars_add(h->exemplars, own, &w->x), "another writer was first");
+        }
+}
+
+/* Of the floats, then the histograms, then the exemplars. */
+static uint32_t nth_slot(const struct head_appender *a, size_t i)
+{
+        if (LIKELY(i < a->n))
+                return a->slots[i];
+        i -= a->n;
+        return i < a->histograms.n ? a->histograms.p[i].slot : a->exemplars.p[i - a->histograms.n].slot;
+}
+
 /* Records of the series that no commit has written yet; 0: there are none. */
 static size_t put_new_series(struct head *h, const struct head_appender *a)
 {
         struct buf *b = &h->series_rec;
         size_t n = 0;
         buf_clear(b);
-        for (size_t i = 0; i < a->n + a->histograms.n; i++) {
-                struct series_slot *s = series_at(h, LIKELY(i < a->n) ? a->slots[i] : a->histograms.p[i - a->n].slot);
+        for (size_t i = 0; i < a->n + a->histograms.n + a->exemplars.n; i++) {
+                struct series_slot *s = series_at(h, nth_slot(a, i));
                 if (LIKELY(s->flags & SERIES_LOGGED))
                         continue;
                 if (n++ == 0) {
@@ -304,10 +404,8 @@ static size_t put_new_series(struct head *h, const struct head_appender *a)
 /* The log refused. Some of these may be in it from before: writing them once more does no harm. */
 static void forget_logged(struct head *h, const struct head_appender *a)
 {
-        for (size_t i = 0; i < a->n; i++)
-                series_at(h, a->slots[i])->flags &= (uint8_t)~SERIES_LOGGED;
-        for (size_t i = 0; i < a->histograms.n; i++)
-                series_at(h, a->histograms.p[i].slot)->flags &= (uint8_t)~SERIES_LOGGED;
+        for (size_t i = 0; i < a->n + a->histograms.n + a->exemplars.n; i++)
+                series_at(h, nth_slot(a, i))->flags &= (uint8_t)~SERIES_LOGGED;
 }
 
 static struct error *log_locked(struct head *h, struct head_appender *a)
@@ -316,8 +414,10 @@ static struct error *log_locked(struct head *h, struct head_appender *a)
                 return wal_log(h->wal, &a->batch);
         wal_batch_clear(&h->series_batch);
         struct error *e = wal_batch_add(&h->series_batch, buf_str(&h->series_rec));
-        if (!e)
+        if (!e && a->n)
                 e = wal_batch_add(&h->series_batch, buf_str(&a->rec));
+        if (!e)
+                e = add_exemplars(h, a, &h->series_batch);
         if (!e)
                 e = wal_log(h->wal, &h->series_batch);
         if (e) {
@@ -551,6 +651,8 @@ static struct error *log_mixed_locked(struct head *h, struct head_appender *a)
         if (!e)
                 e = put_mixed(h, a, &h->series_batch);
         if (!e)
+                e = add_exemplars(h, a, &h->series_batch);
+        if (!e)
                 e = wal_log(h->wal, &h->series_batch);
         if (e && is_new)
                 forget_logged(h, a);
@@ -562,17 +664,21 @@ static struct error *ha_commit(struct appender *base)
         struct head_appender *a = CONTAINER_OF(base, struct head_appender, base);
         struct head *h = a->h;
         struct error *e = NULL;
-        if (a->n == 0 && a->histograms.n == 0)
+        if (a->n == 0 && a->histograms.n == 0 && a->exemplars.n == 0)
                 goto out;
         wal_batch_clear(&a->batch);
         if (LIKELY(a->histograms.n == 0)) {
-                e = wal_batch_add(&a->batch, buf_str(&a->rec));
+                if (LIKELY(a->n))
+                        e = wal_batch_add(&a->batch, buf_str(&a->rec));
+                if (!e)
+                        e = add_exemplars(h, a, &a->batch);
                 if (e)
                         goto out;
         }
         mutex_lock(&h->mu);
         e = a->histograms.n ? log_mixed_locked(h, a) : log_locked(h, a);
         if (!e) {
+                keep_exemplars(h, a);
                 apply_locked(h, a);
                 struct error *why = head_flush_chunks_locked(h);
                 if (why) /* they stay in memory, and in the log; the next commit tries again */
@@ -596,6 +702,7 @@ struct error *head_appender_new(struct storage *st, struct appender **ret)
 {
         static const struct appender_ops ops = {.append = ha_append,
                                                 .append_histogram = ha_append_histogram,
+                                                .append_exemplar = ha_append_exemplar,
                                                 .commit = ha_commit,
                                                 .rollback = ha_rollback};
         struct head *h = CONTAINER_OF(st, struct head, base);
@@ -607,6 +714,7 @@ struct error *head_appender_new(struct storage *st, struct appender **ret)
         if (!a) {
                 a = mem_new(struct head_appender);
                 buf_init(&a->rec, BUF_NO_LIMIT);
+                buf_init(&a->exemplar_rec, BUF_NO_LIMIT);
                 arena_init(&a->arena, BUF_NO_LIMIT); /* scrapes and requests have their limits */
                 wal_batch_init(&a->batch, h->opts.wal_compression);
                 a->base.ops = &ops;

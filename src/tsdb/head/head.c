@@ -43,6 +43,7 @@ static struct head *head_new(const struct head_opts *opts)
         wal_batch_init(&h->series_batch, opts->wal_compression);
         ooo_init(&h->ooo, opts->dir, opts->wal_compression);
         h->ooo.window_ms = MAX(opts->out_of_order_window_ms, 0);
+        h->exemplars = exemplars_new(opts->max_exemplars, opts->out_of_order_window_ms);
         return h;
 }
 
@@ -74,6 +75,7 @@ struct error *head_close(struct head *take_h)
         head_free_retired(h);
         slots_done(h);
         ooo_done(h);
+        exemplars_free(h->exemplars);
         pairs_done(&h->index);
         slab_done(&h->slab);
         for (size_t i = 0; i < h->spare.n; i++)
@@ -117,7 +119,19 @@ struct error *head_set_out_of_order_window(struct head *h, int64_t window_ms)
         if (!e)
                 store_relaxed(&h->ooo.window_ms, MAX(window_ms, 0));
         mutex_unlock(&h->mu);
+        if (!e)
+                exemplars_set_window(h->exemplars, window_ms);
         return e;
+}
+
+struct exemplars *head_exemplars(struct head *h)
+{
+        return h->exemplars;
+}
+
+void head_set_max_exemplars(struct head *h, int64_t max)
+{
+        exemplars_resize(h->exemplars, max);
 }
 
 struct error *head_open(const struct head_opts *opts, struct head **ret, struct head_open_info *ret_info)
@@ -209,6 +223,7 @@ void head_get_stats(struct head *h, struct head_stats *ret)
         ret->ooo_min_ms = head_ooo_min_ms(h);
         ret->ooo_max_ms = head_ooo_max_ms(h);
         ret->wbl_bytes = wbl_bytes;
+        exemplars_get_stats(h->exemplars, &ret->exemplars);
         ret->active_appenders = load_relaxed(&h->appenders);
         ret->min_ms = head_min_ms(h);
         ret->max_ms = head_max_ms(h);

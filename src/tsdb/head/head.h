@@ -14,6 +14,7 @@
 #ifndef TSDB_HEAD_HEAD_H
 #define TSDB_HEAD_HEAD_H
 
+#include "storage/exemplars.h"
 #include "storage/storage.h"
 #include "tsdb/wal/wal.h"
 
@@ -22,6 +23,7 @@ struct head_opts {
         const char *dir;        /* the data directory: wal/ and chunks_head/ lie in it */
         int64_t chunk_range_ms; /* of the smallest block: 2 h */
         int samples_per_chunk;  /* 0: 120 */
+        int64_t max_exemplars; /* 0: none are kept */
         enum wal_compression wal_compression;
         uint32_t wal_segment_bytes; /* 0: 128 MiB */
         const struct disk *disk;    /* NULL: disk_system */
@@ -42,6 +44,8 @@ struct head_open_info {
 struct error *head_open(const struct head_opts *opts, struct head **ret, struct head_open_info *ret_info) MUST_CHECK;
 struct error *head_close(struct head *take_h) MUST_CHECK; /* NULL is fine */
 struct storage *head_storage(struct head *h);
+struct exemplars *head_exemplars(struct head *h); /* borrowed; its size and window are the head's business */
+void head_set_max_exemplars(struct head *h, int64_t max);
 
 bool head_is_empty(const struct head *h); /* no sample ever, or none left */
 TimeMs head_min_ms(const struct head *h); /* TIME_MS_MAX when empty */
@@ -89,6 +93,7 @@ struct head_stats {
         uint64_t low_watermark, high_watermark; /* numbers of commits */
         uint64_t wal_bytes, wbl_bytes, chunks_head_bytes; /* on disk */
         TimeMs ooo_min_ms, ooo_max_ms;
+        struct exemplar_stats exemplars;
         uint64_t wbl_corruptions;
         int wal_segment;
         struct wal_stats wal;

@@ -127,6 +127,7 @@ struct head {
         struct buf series_rec;
         struct wal_batch series_batch;
         struct ooo ooo; /* but for what it says itself */
+        struct exemplars *exemplars; /* has its own lock, a leaf */
 
         struct rwlock index_lock; /* guards all below */
         struct index index;

@@ -268,6 +268,30 @@ static struct error *on_tombstones(struct replay *r, Str rec)
         return e;
 }
 
+static struct error *on_exemplars(struct replay *r, Str rec)
+{
+        struct head *h = r->h;
+        RecordExemplarVec v = VEC_INIT;
+        struct error *e = record_exemplars_decode(rec, &v);
+        for (size_t i = 0; !e && i < v.n; i++) {
+                uint32_t slot = refs_get(&r->refs, v.p[i].ref);
+                if (slot == UINT32_MAX) {
+                        r->info->unknown_refs++;
+                        continue;
+                }
+                if (v.p[i].t < h->opts.min_valid_ms)
+                        continue;
+                arena_clear(&r->arena);
+                struct exemplar x = {.labels = record_exemplar_labels(v.p[i].labels, &r->arena), .value = v.p[i].v, .t = v.p[i].t};
+                rwlock_read(&h->index_lock);
+                error_ignore(exemplars_add(h->exemplars, series_labels(h, series_at(h, slot), &r->arena), &x),
+                             "what was refused then is refused now");
+                rwlock_unlock(&h->index_lock);
+        }
+        vec_done(&v);
+        return e;
+}
+
 static struct error *on_record(struct replay *r, Str rec)
 {
         enum record_type type = record_type(rec);
@@ -279,6 +303,8 @@ static struct error *on_record(struct replay *r, Str rec)
                 return on_samples(r, rec);
         case RECORD_TOMBSTONES:
                 return on_tombstones(r, rec);
+        case RECORD_EXEMPLARS:
+                return exemplars_is_on(r->h->exemplars) ? on_exemplars(r, rec) : NULL;
         default:
                 return record_is_histogram(type) ? on_histograms(r, rec) : NULL;
         }

@@ -360,3 +360,33 @@ struct error *record_markers_decode(Str rec, RecordMarkerVec *ret)
         }
         return NULL;
 }
+
+void record_labels_put(struct buf *b, Labels ls)
+{
+        size_t room = 10;
+        for (size_t i = 0; i < ls.n; i++)
+                room += 20 + ls.v[i].name.n + ls.v[i].value.n;
+        uint8_t *from = (uint8_t *)buf_reserve(b, room);
+        if (!from)
+                return;
+        uint8_t *p = put_uvarint(from, ls.n);
+        for (size_t i = 0; i < ls.n; i++) {
+                p = put_str(p, ls.v[i].name);
+                p = put_str(p, ls.v[i].value);
+        }
+        b->n += (size_t)(p - from);
+}
+
+Labels record_exemplar_labels(Str labels, struct arena *a)
+{
+        struct cursor c = cursor_of(labels);
+        size_t n = (size_t)take_uvarint(&c), got = 0;
+        if (n > labels.n / 2) /* each takes two bytes at least */
+                return (Labels){NULL, 0};
+        Label *v = arena_try_alloc(a, arena_array_bytes(n + 1, sizeof *v));
+        for (size_t i = 0; v && i < n && !c.bad; i++) {
+                v[got].name = take_uvarint_str(&c);
+                v[got++].value = take_uvarint_str(&c);
+        }
+        return (Labels){v, v ? got : 0};
+}

@@ -79,6 +79,8 @@ void record_tombstones_add(struct buf *b, struct record_tombstone t);
 void record_exemplars(struct buf *b, const struct record_exemplar *e, size_t n);
 void record_markers(struct buf *b, const struct record_marker *m, size_t n);
 
+/* As exemplars have them: count, then pairs. */
+void record_labels_put(struct buf *b, Labels ls);
 struct samples_encoder {
         uint64_t ref;
         TimeMs t;
@@ -108,6 +110,8 @@ struct error *record_series_open(struct record_series_iter *it, Str rec) MUST_CH
 struct error *record_series_next(struct record_series_iter *it, bool *ret_more) MUST_CHECK;
 struct error *record_samples(Str rec, RecordSampleVec *ret) MUST_CHECK; /* 2, 11: start times are dropped */
 struct error *record_tombstones(Str rec, RecordTombstoneVec *ret) MUST_CHECK;
+/* The labels of an exemplar, borrowed; v NULL: past the arena's budget. */
+Labels record_exemplar_labels(Str labels, struct arena *a);
 struct error *record_exemplars_decode(Str rec, RecordExemplarVec *ret) MUST_CHECK;
 struct error *record_metadata(Str rec, RecordMetadataVec *ret) MUST_CHECK;
 struct error *record_markers_decode(Str rec, RecordMarkerVec *ret) MUST_CHECK;
