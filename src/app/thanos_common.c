@@ -5,9 +5,11 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "base/arena.h"
 #include "base/file.h"
 #include "base/log.h"
 #include "base/thread.h"
+#include "base/vec.h"
 #include "config/objstore_conf.h"
 #include "model/duration.h"
 #include "thanos/block/fetcher.h"
@@ -119,7 +121,71 @@ struct thanos_http {
         struct http_server *server;
         struct metric *healthy, *ready, *resident, *cpu;
         bool is_ready; /* atomic */
+        struct thanos_http_names names; /* of: NULL, no metrics of requests */
+        struct metric_family *requests, *durations, *request_sizes, *answer_sizes;
+        struct mutex mu; /* guards tenants */
+        VEC(char *) tenants;
 };
+
+/* Clients say who they are: what they make up must not fill the memory. */
+static Str tenant_label(struct thanos_http *h, Str tenant)
+{
+        enum { TENANTS_MAX = 200 };
+        if (!tenant.n)
+                return str_from(h->names.default_tenant);
+        bool known = false;
+        mutex_lock(&h->mu);
+        for (size_t i = 0; i < h->tenants.n && !known; i++)
+                known = str_eq(str_from(h->tenants.p[i]), tenant);
+        if (!known && h->tenants.n < TENANTS_MAX) {
+                vec_push(&h->tenants, str_dup(tenant));
+                known = true;
+        }
+        mutex_unlock(&h->mu);
+        return known ? tenant : STR("other");
+}
+
+static void answered(void *ctx, const char *route, const struct http_request *r, int status, uint64_t body_bytes,
+                     int64_t ns)
+{
+        struct thanos_http *h = ctx;
+        Str name = h->names.of ? h->names.of(route) : STR("");
+        if (!name.n)
+                return;
+        char code[8], method[16];
+        snprintf(code, sizeof code, "%d", status);
+        size_t n = MIN(r->method_text.n, sizeof method);
+        for (size_t i = 0; i < n; i++)
+                method[i] = (char)(r->method_text.p[i] | 0x20);
+        Str labels[] = {str_from(code), name, {method, n},
+                        tenant_label(h, http_request_header(r, str_from(h->names.tenant_header)))};
+        uint64_t request = r->method_text.n + r->target.n + r->host.n + r->body.n;
+        for (size_t i = 0; i < r->n_headers; i++)
+                request += r->headers[i].name.n + r->headers[i].value.n;
+        metric_add(metric_with(h->requests, labels), 1);
+        metric_observe(metric_with(h->durations, labels), (double)ns / 1e9);
+        metric_observe(metric_with(h->request_sizes, labels), (double)request);
+        metric_observe(metric_with(h->answer_sizes, labels), (double)body_bytes);
+}
+
+void thanos_http_set_names(struct thanos_http *h, const struct thanos_http_names *names)
+{
+        static const double seconds[] = {0.001, 0.01, 0.1, 0.3, 0.6, 1, 3, 6, 9, 20, 30, 60, 90, 120, 240, 360, 720},
+                            sizes[] = {64, 256, 1024, 4096, 16384, 65536, 262144, 1 << 20, 4 << 20, 16 << 20, 64 << 20};
+        const char *const labels[] = {"code", "handler", "method", "tenant", NULL};
+        h->requests = metric_family(h->metrics, METRIC_FAMILY_COUNTER, "http_requests_total",
+                                    "Tracks the number of HTTP requests.", labels);
+        h->durations = metric_family(h->metrics, METRIC_FAMILY_HISTOGRAM, "http_request_duration_seconds",
+                                     "Tracks the latencies for HTTP requests.", labels);
+        metric_family_set_buckets(h->durations, seconds, ARRAY_LEN(seconds));
+        h->request_sizes = metric_family(h->metrics, METRIC_FAMILY_HISTOGRAM, "http_request_size_bytes",
+                                         "Tracks the size of HTTP requests.", labels);
+        metric_family_set_buckets(h->request_sizes, sizes, ARRAY_LEN(sizes));
+        h->answer_sizes = metric_family(h->metrics, METRIC_FAMILY_HISTOGRAM, "http_response_size_bytes",
+                                        "Tracks the size of HTTP responses.", labels);
+        metric_family_set_buckets(h->answer_sizes, sizes, ARRAY_LEN(sizes));
+        h->names = *names;
+}
 
 static void on_healthy(struct http_request *r, UNUSED void *ctx)
 {
@@ -168,6 +234,7 @@ struct error *thanos_http_new(const struct flags *f, const char *component, stru
         struct thanos_http *h = mem_new(struct thanos_http);
         h->f = f;
         h->metrics = r;
+        mutex_init(&h->mu);
         struct metric_family *status =
                 metric_family(r, METRIC_FAMILY_GAUGE, "thanos_status",
                               "Represents status (0 indicates failure, 1 indicates success) of the component.",
@@ -182,7 +249,7 @@ struct error *thanos_http_new(const struct flags *f, const char *component, stru
                                (Str[]){STR(COEUS_VERSION)}),
                    1);
         metric_collect(r, process_fill, h);
-        struct http_server_opts o = {.name = "http"};
+        struct http_server_opts o = {.name = "http", .done = answered, .ctx = h};
         struct error *e = http_server_new(&o, &h->server);
         if (e) {
                 thanos_http_free(h);
@@ -237,6 +304,10 @@ void thanos_http_free(struct thanos_http *h)
                 return;
         http_server_free(h->server);
         metric_collect_remove(h->metrics, process_fill, h);
+        for (size_t i = 0; i < h->tenants.n; i++)
+                free(h->tenants.p[i]);
+        vec_done(&h->tenants);
+        mutex_done(&h->mu);
         free(h);
 }
 
@@ -245,7 +316,7 @@ void thanos_http_free(struct thanos_http *h)
 struct thanos_grpc {
         const struct flags *f;
         struct grpc_server *server;
-        struct metric_family *started, *handled, *seconds;
+        struct metric_family *started, *handled, *seconds, *received, *sent;
 };
 
 struct method {
@@ -275,7 +346,7 @@ static void call_started(void *ctx, const char *path)
                 metric_add(metric_with(g->started, (Str[]){m.name, m.service, m.type}), 1);
 }
 
-static void call_done(void *ctx, const char *path, int code, UNUSED uint64_t received, UNUSED uint64_t sent, int64_t ns)
+static void call_done(void *ctx, const char *path, int code, uint64_t received, uint64_t sent, int64_t ns)
 {
         struct thanos_grpc *g = ctx;
         struct method m;
@@ -283,6 +354,74 @@ static void call_done(void *ctx, const char *path, int code, UNUSED uint64_t rec
                 return;
         metric_add(metric_with(g->handled, (Str[]){str_from(grpc_code_text(code)), m.name, m.service, m.type}), 1);
         metric_observe(metric_with(g->seconds, (Str[]){m.name, m.service, m.type}), (double)ns / 1e9);
+        metric_add(metric_with(g->received, (Str[]){m.name, m.service, m.type}), (double)received);
+        metric_add(metric_with(g->sent, (Str[]){m.name, m.service, m.type}), (double)sent);
+}
+
+void thanos_grpc_methods(struct thanos_grpc *g, const char *const *paths)
+{
+        for (; *paths; paths++) {
+                struct method m;
+                if (!method_of(*paths, &m))
+                        continue;
+                Str labels[] = {m.name, m.service, m.type};
+                metric_with(g->started, labels);
+                metric_with(g->seconds, labels);
+                metric_with(g->received, labels);
+                metric_with(g->sent, labels);
+                for (int code = 0; code < GRPC_N_CODES; code++)
+                        metric_with(g->handled, (Str[]){str_from(grpc_code_text(code)), m.name, m.service, m.type});
+        }
+}
+
+/* --- gRPC client --- */
+
+struct client_metrics {
+        struct metric_family *started, *handled, *seconds, *received, *sent;
+};
+
+static void client_started(void *ctx, const char *path)
+{
+        struct client_metrics *c = ctx;
+        struct method m;
+        if (!method_of(path, &m))
+                return;
+        metric_add(metric_with(c->started, (Str[]){m.name, m.service, m.type}), 1);
+        metric_add(metric_with(c->sent, (Str[]){m.name, m.service, m.type}), 1);
+}
+
+static void client_done(void *ctx, const char *path, int code, uint64_t received, int64_t ns)
+{
+        struct client_metrics *c = ctx;
+        struct method m;
+        if (!method_of(path, &m))
+                return;
+        metric_add(metric_with(c->handled, (Str[]){str_from(grpc_code_text(code)), m.name, m.service, m.type}), 1);
+        metric_observe(metric_with(c->seconds, (Str[]){m.name, m.service, m.type}), (double)ns / 1e9);
+        metric_add(metric_with(c->received, (Str[]){m.name, m.service, m.type}), (double)received);
+}
+
+static const double latency_buckets[] = {0.001, 0.01, 0.1, 0.3, 0.6, 1, 3, 6, 9, 20, 30, 60, 90, 120, 240, 360, 720};
+
+void thanos_grpc_client_metrics(struct grpc_client *cl, struct metric_registry *r, struct arena *a)
+{
+        const char *const labels[] = {"grpc_method", "grpc_service", "grpc_type", NULL};
+        struct client_metrics *c = arena_new(a, struct client_metrics);
+        c->started = metric_family(r, METRIC_FAMILY_COUNTER, "grpc_client_started_total",
+                                   "Total number of RPCs started on the client.", labels);
+        c->handled = metric_family(r, METRIC_FAMILY_COUNTER, "grpc_client_handled_total",
+                                   "Total number of RPCs completed by the client, regardless of success or failure.",
+                                   (const char *[]){"grpc_code", "grpc_method", "grpc_service", "grpc_type", NULL});
+        c->seconds = metric_family(r, METRIC_FAMILY_HISTOGRAM, "grpc_client_handling_seconds",
+                                   "Histogram of response latency (seconds) of the gRPC until it is finished by the "
+                                   "application.",
+                                   labels);
+        metric_family_set_buckets(c->seconds, latency_buckets, ARRAY_LEN(latency_buckets));
+        c->received = metric_family(r, METRIC_FAMILY_COUNTER, "grpc_client_msg_received_total",
+                                    "Total number of RPC stream messages received by the client.", labels);
+        c->sent = metric_family(r, METRIC_FAMILY_COUNTER, "grpc_client_msg_sent_total",
+                                "Total number of gRPC stream messages sent by the client.", labels);
+        grpc_client_set_watch(cl, &(struct grpc_client_watch){client_started, client_done, c});
 }
 
 struct error *thanos_grpc_new(const struct flags *f, struct metric_registry *r, struct thanos_grpc **ret)
@@ -308,6 +447,11 @@ struct error *thanos_grpc_new(const struct flags *f, struct metric_registry *r, 
                                    "handled by the server.",
                                    (const char *[]){"grpc_method", "grpc_service", "grpc_type", NULL});
         metric_family_set_buckets(g->seconds, buckets, ARRAY_LEN(buckets));
+        const char *const labels[] = {"grpc_method", "grpc_service", "grpc_type", NULL};
+        g->received = metric_family(r, METRIC_FAMILY_COUNTER, "grpc_server_msg_received_total",
+                                    "Total number of RPC stream messages received on the server.", labels);
+        g->sent = metric_family(r, METRIC_FAMILY_COUNTER, "grpc_server_msg_sent_total",
+                                "Total number of gRPC stream messages sent by the server.", labels);
         struct http_tls_opts tls = {.cert_file = cert,
                                     .key_file = key,
                                     .client_ca_file = *ca ? ca : NULL,

@@ -12,6 +12,7 @@
 
 #include "app/flags.h"
 #include "base/metric.h"
+#include "io/grpc/client.h"
 #include "io/grpc/server.h"
 #include "io/http/server.h"
 
@@ -52,6 +53,12 @@ struct error *thanos_refuse(const struct flags *f, const char *name) MUST_CHECK;
 struct thanos_http;
 struct error *thanos_http_new(const struct flags *f, const char *component, struct metric_registry *r, struct thanos_http **ret) MUST_CHECK;
 struct http_server *thanos_http_server(struct thanos_http *h);          /* for further routes, before start */
+/* From now on requests are counted: http_requests_total and its like. of: the handler's name of a route, empty: not counted. */
+struct thanos_http_names {
+        Str (*of)(const char *route);
+        const char *tenant_header, *default_tenant;
+};
+void thanos_http_set_names(struct thanos_http *h, const struct thanos_http_names *names);               /* before start */
 struct error *thanos_http_start(struct thanos_http *h) MUST_CHECK;
 void thanos_http_ready(struct thanos_http *h, bool is_ready);           /* any thread */
 bool thanos_http_is_ready(const struct thanos_http *h);
@@ -62,9 +69,15 @@ void thanos_http_free(struct thanos_http *h);           /* NULL is fine */
 struct thanos_grpc;
 struct error *thanos_grpc_new(const struct flags *f, struct metric_registry *r, struct thanos_grpc **ret) MUST_CHECK;
 struct grpc_server *thanos_grpc_server(struct thanos_grpc *g);
+/* Their metrics are there at once, as zeros. NULL-terminated. */
+void thanos_grpc_methods(struct thanos_grpc *g, const char *const *paths);
 struct error *thanos_grpc_start(struct thanos_grpc *g) MUST_CHECK;      /* listens, serves, health says so */
 void thanos_grpc_stop(struct thanos_grpc *g);
 void thanos_grpc_free(struct thanos_grpc *g);           /* NULL is fine */
+
+/* grpc_client_* of all calls of a client, which the arena outlives. */
+struct arena;
+void thanos_grpc_client_metrics(struct grpc_client *cl, struct metric_registry *r, struct arena *a);
 
 /* RFC3339, or a distance from now: -1d, 2h45m. */
 struct time_bound;

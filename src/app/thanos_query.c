@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "base/pool.h"
 #include "base/thread.h"
+#include "codec/float_text.h"
 #include "config/relabel_conf.h"
 #include "promql/engine.h"
 #include "thanos/query/service.h"
@@ -27,6 +28,7 @@ struct query_role {
         struct tls_client_opts tls;
         struct grpc_channel_opts channel;
         struct endpoints *endpoints;
+        struct query_metrics *query_metrics;
         struct pool *pool;
         struct engine *engine;
         struct query_core core;
@@ -114,10 +116,73 @@ static struct error *endpoints_make(struct query_role *r)
                                    .channel = &r->channel,
                                    .addresses = v,
                                    .n_addresses = n,
+                                   /* As upstream since 0.37: a round as often as it may take, here at least each 5 s. */
+                                   .update_ms = MIN(flags_int(f, "endpoint.info-timeout"), (int64_t)5000),
                                    .info_timeout_ms = flags_int(f, "endpoint.info-timeout"),
                                    .resolve_ms = flags_int(f, "store.sd-dns-interval"),
                                    .unhealthy_ms = flags_int(f, "store.unhealthy-timeout")};
         return endpoints_new(&o, &r->endpoints);
+}
+
+/* The flag's numbers, or those of upstream. */
+static struct error *bounds(struct query_role *r, const char *flag, const double *fallback, size_t n_fallback, const double **ret,
+                            size_t *ret_n)
+{
+        size_t n;
+        const char *const *list = flags_list(&r->f, flag, &n);
+        *ret = fallback;
+        *ret_n = n_fallback;
+        if (!n)
+                return NULL;
+        double *v = arena_array(&r->arena, double, n);
+        for (size_t i = 0; i < n; i++) {
+                bool range;
+                if (!float_parse(str_from(list[i]), &v[i], &range) || (i && !(v[i] > v[i - 1])))
+                        return error_new(ERROR_INVALID, "--%s: %s is no number above the one before", flag, list[i]);
+        }
+        *ret = v;
+        *ret_n = n;
+        return NULL;
+}
+
+static struct error *metrics_make(struct query_role *r)
+{
+        static const double seconds[] = {0.1, 0.25, 0.75, 1.25, 1.75, 2.5, 3, 5, 10},
+                            samples[] = {100, 1000, 10000, 100000, 1000000}, series[] = {10, 100, 1000, 10000, 100000};
+        struct query_metrics_opts o = {.metrics = r->metrics,
+                                       .endpoints = r->endpoints,
+                                       .queries_max = (int)MIN(flags_int(&r->f, "query.max-concurrent"), (int64_t)10000)};
+        size_t n;
+        const char *const *list = flags_list(&r->f, "query.conn-metric.label", &n);
+        o.shows_external_labels = o.shows_store_type = n == 0;
+        for (size_t i = 0; i < n; i++) {
+                if (strcmp(list[i], "external_labels") == 0)
+                        o.shows_external_labels = true;
+                else if (strcmp(list[i], "store_type") == 0)
+                        o.shows_store_type = true;
+                else if (strcmp(list[i], "ip_port") == 0)
+                        o.shows_ip_port = true;
+                else
+                        return error_new(ERROR_INVALID,
+                                         "--query.conn-metric.label: enum value must be one of external_labels,store_type,ip_port, got '%s'",
+                                         list[i]);
+        }
+        struct error *e = bounds(r, "query.telemetry.request-duration-seconds-quantiles", seconds, ARRAY_LEN(seconds),
+                                 &o.seconds, &o.n_seconds);
+        if (!e)
+                e = bounds(r, "query.telemetry.request-samples-quantiles", samples, ARRAY_LEN(samples), &o.samples,
+                           &o.n_samples);
+        if (!e)
+                e = bounds(r, "query.telemetry.request-series-seconds-quantiles", series, ARRAY_LEN(series), &o.series,
+                           &o.n_series);
+        if (e)
+                return e;
+        r->query_metrics = query_metrics_new(&o);
+        thanos_grpc_client_metrics(r->client, r->metrics, &r->arena);
+        thanos_http_set_names(r->http, &(struct thanos_http_names){.of = query_api_handler_name,
+                                                                   .tenant_header = flags_str(&r->f, "query.tenant-header"),
+                                                                   .default_tenant = flags_str(&r->f, "query.default-tenant-id")});
+        return NULL;
 }
 
 static struct error *core_make(struct query_role *r)
@@ -145,6 +210,7 @@ static struct error *core_make(struct query_role *r)
         for (size_t i = 0; i < n; i++)
                 labels[i] = str_from(list[i]);
         r->core = (struct query_core){.endpoints = r->endpoints,
+                                      .metrics = r->query_metrics,
                                       .engine = r->engine,
                                       .replica_labels = labels,
                                       .n_replica_labels = n,
@@ -190,7 +256,7 @@ static const char *prefix_of(struct query_role *r)
         return s.n ? arena_printf(&r->arena, "/" STR_FMT, STR_ARG(s)).p : "";
 }
 
-static struct error *api_make(struct query_role *r)
+static struct error *api_make(struct query_role *r, Labels selector_labels)
 {
         const struct flags *f = &r->f;
         flags_show(r);
@@ -212,6 +278,7 @@ static struct error *api_make(struct query_role *r)
                 .default_tenant = flags_str(f, "query.default-tenant-id"),
                 .tenant_label = flags_str(f, "query.tenant-label-name"),
                 .enforces_tenancy = flags_bool(f, "query.enforce-tenancy"),
+                .selector_labels = selector_labels,
                 .version = COEUS_VERSION,
                 .revision = "",
                 .branch = "",
@@ -265,15 +332,18 @@ static struct error *build(struct query_role *r)
         if (!e)
                 e = endpoints_make(r);
         if (!e)
+                e = metrics_make(r);
+        if (!e)
                 e = core_make(r);
         if (!e)
-                e = api_make(r);
+                e = api_make(r, so.selector_labels);
         if (!e)
                 e = thanos_grpc_new(&r->f, r->metrics, &r->grpc);
         if (e)
                 return e;
         r->service = query_service_new(&so);
         query_service_register(r->service, thanos_grpc_server(r->grpc));
+        thanos_grpc_methods(r->grpc, query_service_methods());
         return NULL;
 }
 
@@ -286,6 +356,7 @@ static void destroy(struct query_role *r)
         web_pages_free(r->pages);
         engine_free(r->engine);
         pool_free(r->pool);
+        query_metrics_free(r->query_metrics);
         endpoints_free(r->endpoints);
         grpc_client_free(r->client);
         for (size_t i = 0; i < r->n_shown; i++)

@@ -4,17 +4,88 @@ import glob
 import json
 import math
 import os
+import subprocess
 import urllib.parse
 
 from e2e.test_thanos_store import metric, shared, store
-from harness.core import Proc, check, check_eq, coeus_bin, free_port, wait_for
+from harness.core import ROOT, Proc, check, check_eq, coeus_bin, free_port, wait_for
+from harness.dns import SRV, Dns
+from harness.venv import certificates, venv_python
+
+# Asks the recorded requests of a querier over gRPC. Those that the recorded sidecar answered are left out.
+CLIENT = r'''
+import json, os, struct, sys
+import grpc
+sys.path.insert(0, sys.argv[3])
+from e2e.pb_fields import fields
+
+port, folder, tls = int(sys.argv[1]), sys.argv[2], sys.argv[4:]
 
 
-def querier(t, endpoints, *flags, ready=True):
+def series(frames):
+    """Chunks by labels, in the order of the labels; a series may come in several frames."""
+    out = {}
+    for f in frames:
+        for k, v in fields(f):
+            if k == 1:
+                labels = b"".join(x for n, x in fields(v) if n == 1)
+                out.setdefault(labels, []).extend(x for n, x in fields(v) if n == 2)
+    return [(k, sorted(v)) for k, v in out.items()]
+
+
+def names(frames):
+    return [v for f in frames for k, v in fields(f) if k == 1]
+
+
+def channel():
+    if not tls:
+        return grpc.insecure_channel(f"127.0.0.1:{port}")
+    read = lambda p: open(p, "rb").read()
+    return grpc.secure_channel(f"localhost:{port}", grpc.ssl_channel_credentials(read(tls[0]), read(tls[2]), read(tls[1])))
+
+
+def sample(b):
+    """Values up to the order of additions."""
+    return [(k, f"{struct.unpack('<d', v)[0]:.12g}" if k == 1 else v) for k, v in fields(b)]
+
+
+def results(frames):
+    return [[(k, [(n, sample(x) if n == 2 else x) for n, x in fields(v)] if k == 2 else v) for k, v in fields(f)] for f in frames]
+
+
+views = {"Series": series, "LabelNames": names, "LabelValues": names, "Query": results, "QueryRange": results}
+done, wrong = {}, []
+with channel() as ch:
+    for x in json.load(open(os.path.join(folder, "index.json"))):
+        method = x["method"].rsplit("/", 1)[1]
+        if x["server"] != "query-0.36" or method not in views or "histogram" in x["name"]:
+            continue
+        request = open(os.path.join(folder, x["request_file"]), "rb").read()
+        want = [open(os.path.join(folder, r["file"]), "rb").read() for r in x["responses"]]
+        call = ch.unary_unary if method.startswith("Label") else ch.unary_stream
+        try:
+            got, status = call(x["method"])(request, timeout=30), "OK"
+            got = [got] if method.startswith("Label") else list(got)
+        except grpc.RpcError as e:
+            got, status = [], e.code().name
+            if x.get("message") and e.details() != x["message"]:
+                wrong.append(f"{x['name']}: {e.details()!r}, want {x['message']!r}")
+        done[method] = done.get(method, 0) + 1
+        if status != x["status"]:
+            wrong.append(f"{x['name']}: {status}, want {x['status']}")
+        elif status == "OK" and views[method](got) != views[method](want):
+            wrong.append(f"{x['name']}: another answer: {views[method](got)!r:.700}, want {views[method](want)!r:.700}")
+print(done)
+assert set(done) == set(views), done
+assert not wrong, "\n".join(wrong)
+'''
+
+
+def querier(t, endpoints, *flags, ready=True, env=None):
     """A querier that knows all of its endpoints already."""
     port, grpc_port = free_port(), free_port()
     p = Proc(t, [coeus_bin(), "thanos", "query", f"--http-address=127.0.0.1:{port}", f"--grpc-address=127.0.0.1:{grpc_port}",
-                 "--query.replica-label=replica", *[f"--endpoint={e}" for e in endpoints], *flags], port=port)
+                 "--query.replica-label=replica", *[f"--endpoint={e}" for e in endpoints], *flags], port=port, env=env)
     p.grpc_port = grpc_port
     p.wait_ready()
     if ready and endpoints:
@@ -83,6 +154,16 @@ def test_gives_the_recorded_results_at_each_resolution(t):
     check_eq(p.stop(), 0, "exit code after SIGTERM")
 
 
+def test_answers_the_recorded_requests_over_grpc(t):
+    ca, cert, key = certificates(t)
+    s = store(t, "--grpc-server-tls-cert=" + cert, "--grpc-server-tls-key=" + key, "--grpc-server-tls-client-ca=" + ca)
+    p = querier(t, [f"127.0.0.1:{s.grpc_port}"], "--grpc-client-tls-secure", "--grpc-client-tls-ca=" + ca, "--grpc-client-tls-cert=" + cert,
+                "--grpc-client-tls-key=" + key, "--grpc-client-server-name=localhost", "--grpc-compression=snappy")
+    r = subprocess.run([venv_python(t), t.write("client.py", CLIENT), str(p.grpc_port), shared(t, "grpc"), os.path.join(ROOT, "tests")],
+                       capture_output=True, text=True, timeout=120, check=False)
+    check(r.returncode == 0, r.stdout + r.stderr[-6000:])
+
+
 def test_gives_the_recorded_results_of_deduplicated_buckets(t):
     for name in ("onetoone", "penalty"):
         s = store(t, bucket=shared(t, "thanos", f"bucket-{name}"), data=name)
@@ -107,3 +188,25 @@ def test_a_missing_store_is_a_matter_of_the_wish(t):
     status, got = ask(p, "/api/v1/query", {**params, "storeMatch[]": f'{{__address__!="127.0.0.1:{gone}"}}'})
     check("warnings" not in got, got)
     check(metric(p, "thanos_query_range_requested_timespan_duration_seconds_count") is not None, "metrics")
+
+
+def test_follows_dns(t):
+    s = store(t)
+    dns = Dns(t)
+    dns.set_a("a.store.test", "127.0.0.1")
+    dns.set_srv("_grpc._tcp.store.test", [("a.store.test", s.grpc_port)])
+    p = querier(t, ["dnssrv+_grpc._tcp.store.test"], "--store.sd-dns-interval=100ms", "--endpoint.info-timeout=2s", env=dns.env)
+    check_eq([x["name"] for x in p.api("stores")["store"]], [f"127.0.0.1:{s.grpc_port}"])
+    check_eq(p.value("count(http_requests_total)", time=1699750800), 2.0)
+    dns.fail = True
+    asked = len(dns.asked)
+    wait_for("more questions", lambda: len(dns.asked) > asked + 4, 60)
+    check_eq(p.value("count(http_requests_total)", time=1699750800), 2.0, "with the addresses that were known")
+    dns.fail = False
+    dns.remove("_grpc._tcp.store.test")
+    wait_for("the store to go", lambda: p.api("stores") == {}, 60)
+    dns.set_srv("_grpc._tcp.store.test", [("a.store.test", s.grpc_port)])
+    wait_for("the store to come back", lambda: len(p.api("stores").get("store", [])) == 1, 60)
+    check(("_grpc._tcp.store.test", SRV) in dns.asked, dns.asked[:5])
+    check(metric(p, "thanos_query_store_apis_dns_lookups_total") > 4, "dns lookups")
+    check(metric(p, "thanos_query_store_apis_dns_failures_total") > 0, "dns failures")

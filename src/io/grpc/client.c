@@ -26,6 +26,11 @@ struct error *grpc_client_new(const char *name, struct grpc_client **ret)
         return NULL;
 }
 
+void grpc_client_set_watch(struct grpc_client *cl, const struct grpc_client_watch *w)
+{
+        cl->watch = *w;
+}
+
 static void free_resolver(void *arg)
 {
         struct grpc_client *cl = arg;
@@ -143,6 +148,10 @@ struct grpc_call *grpc_call_start(struct grpc_channel *ch, const char *path, con
         atomic_init(&c->refs, 2); /* ours and that of the message */
         c->ch = ch;
         c->l = ch->cl->l;
+        c->cl = ch->cl;
+        c->begin_ns = time_mono_ns();
+        if (c->cl->watch.started)
+                c->cl->watch.started(c->cl->watch.ctx, path);
         c->path = mem_strdup(path);
         c->tag = o->tag;
         c->window_bytes = ch->o.window_bytes;
@@ -236,6 +245,7 @@ enum grpc_got grpc_call_recv(struct grpc_call *c, int64_t timeout_ms, Str *ret)
                 if (got == 1) {
                         if (!ret->p)
                                 *ret = STR("");
+                        c->received++;
                         return GRPC_GOT_MESSAGE;
                 }
                 if (got < 0) {
@@ -282,6 +292,9 @@ void grpc_call_free(struct grpc_call *c)
 {
         if (!c)
                 return;
+        if (c->cl->watch.done)
+                c->cl->watch.done(c->cl->watch.ctx, c->path, c->finished ? c->result.code : GRPC_CANCELLED, c->received,
+                                  time_mono_ns() - c->begin_ns);
         grpc_call_cancel(c);
         mutex_lock(&c->mu);
         struct grpc_group *g = c->group;

@@ -23,6 +23,14 @@
 
 struct grpc_client;
 struct error *grpc_client_new(const char *name, struct grpc_client **ret) MUST_CHECK; /* name: of the thread */
+/* For metrics: a call began, in the thread that began it; a call was freed, with its code (CANCELLED if nobody waited for its
+ * end), in that thread. Before the first call. */
+struct grpc_client_watch {
+        void (*started)(void *ctx, const char *path);
+        void (*done)(void *ctx, const char *path, int code, uint64_t received, int64_t ns);
+        void *ctx;
+};
+void grpc_client_set_watch(struct grpc_client *cl, const struct grpc_client_watch *w);
 void grpc_client_free(struct grpc_client *cl);                                        /* NULL is fine */
 
 struct grpc_channel_opts {

@@ -25,6 +25,7 @@ struct grpc_client {
         struct resolver *resolver;
         char *scratch; /* reads go here first */
         struct rand rand;
+        struct grpc_client_watch watch;
 };
 
 struct grpc_channel {
@@ -98,6 +99,9 @@ struct grpc_call {
         struct grpc_reader reader;
         bool finished;
         struct grpc_status result;
+        struct grpc_client *cl;
+        uint64_t received; /* messages */
+        int64_t begin_ns;
 
         struct mutex mu; /* guards all below */
         struct cond changed;

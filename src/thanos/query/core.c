@@ -23,7 +23,9 @@ struct storage *query_view_init(struct query_view *v, const struct query_core *c
                                .metadata = w->metadata,
                                .n_metadata = w->n_metadata,
                                .shard = w->shard,
-                               .metrics = c->metrics};
+                               .metrics = c->metrics,
+                               .sums = &v->sums};
+        v->sums = (struct query_sums){0};
         if (w->dedup) {
                 o.replica_labels = w->n_replica_labels ? w->replica_labels : c->replica_labels;
                 o.n_replica_labels = w->n_replica_labels ? w->n_replica_labels : c->n_replica_labels;
@@ -43,4 +45,19 @@ int64_t query_lookback_ms(const struct query_core *c, const struct query_wish *w
         if (c->has_dynamic_lookback && w->max_resolution_ms > own)
                 return MAX(own, (int64_t)FIVE_MIN_MS);
         return own > 0 ? own : FIVE_MIN_MS;
+}
+
+struct error *query_run(const struct query_core *c, struct query_view *v, const struct query_wish *w, struct query_opts *q,
+                        bool instant, struct query_result *ret)
+{
+        int64_t begin_ns = time_mono_ns();
+        struct storage *st = query_view_init(v, c, w, q->cancel);
+        q->lookback_ms = query_lookback_ms(c, w);
+        q->timeout_ms = w->timeout_ms;
+        query_metrics_begin(c->metrics);
+        struct error *e = instant ? engine_instant(c->engine, st, q, ret) : engine_range(c->engine, st, q, ret);
+        double queue_s = ret->stats.queue_s, all_s = (double)(time_mono_ns() - begin_ns) / 1e9;
+        query_metrics_end(c->metrics, queue_s, &v->sums, all_s - queue_s,
+                          w->n_metadata ? w->metadata[0].value : STR("default-tenant"));
+        return e;
 }

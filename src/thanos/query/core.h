@@ -10,6 +10,7 @@
 #define THANOS_QUERY_CORE_H
 
 #include "promql/engine.h"
+#include "thanos/query/metrics.h"
 #include "thanos/query/proxy.h"
 
 struct query_core {
@@ -22,7 +23,7 @@ struct query_core {
         int64_t lookback_ms;         /* 0: 5 min */
         bool has_dynamic_lookback;   /* coarse data reach further back */
         int64_t instant_resolution_ms;
-        struct proxy_metrics *metrics; /* NULL: none */
+        struct query_metrics *metrics; /* NULL: none */
 };
 struct query_wish {
         bool dedup, partial_response;
@@ -39,10 +40,14 @@ struct query_wish {
 };
 struct query_view {
         struct proxy proxy;
+        struct query_sums sums;
 };
 /* What the wish points to is borrowed until the last querier is closed. */
 struct storage *query_view_init(struct query_view *v, const struct query_core *c, const struct query_wish *w,
                                 const bool *cancel);
 int64_t query_lookback_ms(const struct query_core *c, const struct query_wish *w);
+/* A view, its query by the engine, and what metrics tell of it. lookback_ms and timeout_ms of q are set by the wish. */
+struct error *query_run(const struct query_core *c, struct query_view *v, const struct query_wish *w, struct query_opts *q,
+                        bool instant, struct query_result *ret) MUST_CHECK;
 
 #endif

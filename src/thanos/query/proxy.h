@@ -30,7 +30,8 @@ struct proxy_shard { /* series whose hash of these labels falls to index, of tot
         const Str *labels;
         size_t n_labels;
 };
-struct proxy_metrics;
+struct query_metrics;
+struct query_sums;
 struct proxy_opts {
         struct endpoints *endpoints;
         const Str *replica_labels; /* empty: no deduplication, all labels are kept */
@@ -45,7 +46,8 @@ struct proxy_opts {
         const struct grpc_pair *metadata; /* to the stores: the tenant */
         size_t n_metadata;
         const struct proxy_shard *shard; /* NULL: all series */
-        struct proxy_metrics *metrics;   /* NULL: none */
+        struct query_metrics *metrics;   /* NULL: none */
+        struct query_sums *sums;         /* counts what was given; NULL: nobody asks */
 };
 struct proxy {
         struct storage base;

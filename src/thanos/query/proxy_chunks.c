@@ -57,6 +57,16 @@ struct error *part_take(const struct pb_aggr_chunk *c, const struct endpoint *ep
         return e;
 }
 
+uint64_t part_samples(const struct part *p)
+{
+        const struct chunk *all[] = {&p->raw, &p->count, &p->sum, &p->min, &p->max, &p->counter};
+        uint64_t n = 0;
+        for (size_t i = 0; i < ARRAY_LEN(all); i++)
+                if (all[i]->encoding != CHUNK_NONE)
+                        n += chunk_samples(all[i]->encoding, all[i]->data);
+        return n;
+}
+
 /* --- order --- */
 
 static int chunk_cmp(const struct chunk *x, const struct chunk *y)

@@ -67,6 +67,7 @@ typedef VEC(struct part) PartVec;
 /* Bytes are copied to a. ERROR_INVALID: no such chunk can be. */
 struct error *part_take(const struct pb_aggr_chunk *c, const struct endpoint *ep, struct arena *a,
                         struct part *ret) MUST_CHECK;
+uint64_t part_samples(const struct part *p); /* as it says itself */
 struct assembler {
         struct samples *replicas; /* columns, kept for the next series */
         size_t n_replicas;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/buf.h"
+#include "thanos/query/metrics.h"
 #include "thanos/query/proxy_impl.h"
 
 enum { REQUEST_BYTES_MAX = 16 << 20, RESPONSE_BATCH = 64 };
@@ -144,6 +145,11 @@ struct error *proxy_set_next(struct proxy_set *s, Labels *ret, PartVec **ret_par
         }
         *ret_parts = &s->parts;
         *ret_more = true;
+        if (s->q->o->sums) {
+                s->q->o->sums->series++;
+                for (size_t i = 0; i < s->parts.n; i++)
+                        s->q->o->sums->samples += part_samples(&s->parts.p[i]);
+        }
         return NULL;
 }
 

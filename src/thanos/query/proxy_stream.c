@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "thanos/query/metrics.h"
 #include "thanos/query/proxy_impl.h"
 
 enum { POLL_MS = 100 };
@@ -102,6 +103,8 @@ static struct error *read_frame(struct stream *s, bool *ret_more)
                 s->n_series = r.batch ? r.batch->series.n : r.series ? 1 : 0;
                 if (s->n_series)
                         return NULL;
+                if (!r.warning.p && !r.hints)
+                        query_metrics_empty_frame(q->o->metrics);
         }
 }
 

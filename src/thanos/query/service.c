@@ -61,7 +61,7 @@ struct error *service_send(struct grpc_stream *st, const struct pb_message *m, c
         return e;
 }
 
-static void fail(struct grpc_stream *st, struct error *take_e, int other)
+void service_fail(struct grpc_stream *st, struct error *take_e, int other)
 {
         if (!take_e)
                 return;
@@ -290,6 +290,7 @@ static void on_series(struct grpc_stream *st, void *ctx)
         struct call c;
         if (!service_recv(st, &pb_series_request, &r))
                 return;
+        r.hints = NULL; /* not for the stores, as upstream */
         call_init(&c, ctx, st);
         struct error *e = service_matchers(r.matchers.v, r.matchers.n, &c.matchers);
         bool fits = !e && take_selector_labels(&c);
@@ -305,7 +306,7 @@ static void on_series(struct grpc_stream *st, void *ctx)
                 if (!e)
                         e = send_series(&c, &r);
         }
-        fail(st, e, other);
+        service_fail(st, e, other);
         call_done(&c);
 }
 
@@ -316,7 +317,7 @@ static void send_strs(struct call *c, const StrVec *v)
         StrVec w = VEC_INIT;
         querier_warnings(c->q, &w);
         struct pb_label_names_response r = {.names = {v->p, v->n}, .warnings = {w.p, w.n}};
-        fail(c->st, service_send(c->st, &pb_label_names_response, &r), GRPC_INTERNAL);
+        service_fail(c->st, service_send(c->st, &pb_label_names_response, &r), GRPC_INTERNAL);
         vec_done(&w);
 }
 
@@ -337,7 +338,7 @@ static void on_label_names(struct grpc_stream *st, void *ctx)
         if (!e && fits)
                 e = querier_label_names(c.q, view(&c.matchers), c.matchers.n, r.limit > 0 ? (size_t)r.limit : 0, &out);
         if (e)
-                fail(st, e, error_is(e, ERROR_INVALID) ? GRPC_INVALID_ARGUMENT : GRPC_ABORTED);
+                service_fail(st, e, error_is(e, ERROR_INVALID) ? GRPC_INVALID_ARGUMENT : GRPC_ABORTED);
         else
                 send_strs(&c, &out);
         vec_done(&out);
@@ -365,7 +366,7 @@ static void on_label_values(struct grpc_stream *st, void *ctx)
                 e = querier_label_values(c.q, r.label, view(&c.matchers), c.matchers.n,
                                          r.limit > 0 ? (size_t)r.limit : 0, &out);
         if (e)
-                fail(st, e, error_is(e, ERROR_INVALID) ? GRPC_INVALID_ARGUMENT : GRPC_ABORTED);
+                service_fail(st, e, error_is(e, ERROR_INVALID) ? GRPC_INVALID_ARGUMENT : GRPC_ABORTED);
         else
                 send_strs(&c, &out);
         vec_done(&out);
@@ -475,7 +476,7 @@ static void on_info(struct grpc_stream *st, void *ctx)
                                      .query = &here};
         put_label_sets(s, l, a, &r.label_sets.v, &r.label_sets.n);
         put_store(l, a, &store);
-        fail(st, service_send(st, &pb_info_response, &r), GRPC_INTERNAL);
+        service_fail(st, service_send(st, &pb_info_response, &r), GRPC_INTERNAL);
         endpoint_list_unref(l);
 }
 
@@ -500,7 +501,7 @@ static void on_old_info(struct grpc_stream *st, void *ctx)
                 pb_encode(&pb_label_set, &sets.label_sets.v[i], &b);
                 proto_end(&b, at);
         }
-        fail(st, grpc_send(st, buf_str(&b)), GRPC_INTERNAL);
+        service_fail(st, grpc_send(st, buf_str(&b)), GRPC_INTERNAL);
         buf_done(&b);
         endpoint_list_unref(l);
 }
@@ -523,11 +524,33 @@ void query_service_free(struct query_service *s)
         free(s);
 }
 
+static const struct {
+        const char *path;
+        grpc_handler *fn;
+} methods[] = {
+        {"/thanos.Store/Series", on_series},
+        {"/thanos.Store/LabelNames", on_label_names},
+        {"/thanos.Store/LabelValues", on_label_values},
+        {"/thanos.Store/Info", on_old_info},
+        {"/thanos.info.Info/Info", on_info},
+        {"/thanos.Query/Query", service_query},
+        {"/thanos.Query/QueryRange", service_query_range},
+        {"/thanos.Rules/Rules", service_rules},
+        {"/thanos.Targets/Targets", service_targets},
+        {"/thanos.Metadata/MetricMetadata", service_metadata},
+        {"/thanos.Exemplars/Exemplars", service_exemplars},
+};
+
 void query_service_register(struct query_service *s, struct grpc_server *server)
 {
-        grpc_server_handle(server, "/thanos.Store/Series", on_series, s);
-        grpc_server_handle(server, "/thanos.Store/LabelNames", on_label_names, s);
-        grpc_server_handle(server, "/thanos.Store/LabelValues", on_label_values, s);
-        grpc_server_handle(server, "/thanos.Store/Info", on_old_info, s);
-        grpc_server_handle(server, "/thanos.info.Info/Info", on_info, s);
+        for (size_t i = 0; i < ARRAY_LEN(methods); i++)
+                grpc_server_handle(server, methods[i].path, methods[i].fn, s);
+}
+
+const char *const *query_service_methods(void)
+{
+        static const char *paths[ARRAY_LEN(methods) + 1];
+        for (size_t i = 0; i < ARRAY_LEN(methods); i++)
+                paths[i] = methods[i].path;
+        return paths;
 }

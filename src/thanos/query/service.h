@@ -24,5 +24,6 @@ struct query_service;
 struct query_service *query_service_new(const struct query_service_opts *o);
 void query_service_free(struct query_service *s); /* NULL is fine */
 void query_service_register(struct query_service *s, struct grpc_server *server);
+const char *const *query_service_methods(void); /* their paths, NULL-terminated */
 
 #endif

@@ -17,7 +17,15 @@ struct error *service_matchers(const struct pb_label_matcher *v, size_t n, Match
 /* The call's bytes become a message in its arena. Otherwise the status was set: false. */
 bool service_recv(struct grpc_stream *st, const struct pb_message *m, void *ret);
 struct error *service_send(struct grpc_stream *st, const struct pb_message *m, const void *v) MUST_CHECK;
-void service_query_register(struct query_service *s, struct grpc_server *server);
-void service_fan_register(struct query_service *s, struct grpc_server *server);
+/* Ends the call: other, unless the error's kind has a code of its own. NULL is fine. */
+void service_fail(struct grpc_stream *st, struct error *take_e, int other);
+
+/* service_query.c, service_fan.c: handlers */
+void service_query(struct grpc_stream *st, void *ctx);
+void service_query_range(struct grpc_stream *st, void *ctx);
+void service_rules(struct grpc_stream *st, void *ctx);
+void service_targets(struct grpc_stream *st, void *ctx);
+void service_metadata(struct grpc_stream *st, void *ctx);
+void service_exemplars(struct grpc_stream *st, void *ctx);
 
 #endif

@@ -383,6 +383,7 @@ struct error *query_api_new(const struct query_api_opts *o, struct query_api **r
         query_api_eval_register(q);
         query_api_series_register(q);
         query_api_info_register(q);
+        query_api_fan_register(q);
         snprintf(options, sizeof options, "%s/api/v1/", o->route_prefix);
         http_server_handle(o->server, options, ~0u, HTTP_PREFIX | HTTP_INLINE, unknown, q);
         *ret = q;

@@ -26,6 +26,7 @@ struct query_api_opts {
         bool default_engine_is_thanos;
         const char *tenant_header, *default_tenant, *tenant_label;
         bool enforces_tenancy;
+        Labels selector_labels; /* borrowed */
         const char *version, *revision, *branch, *build_user, *build_date;
         const struct web_flag *flags;
         size_t n_flags;

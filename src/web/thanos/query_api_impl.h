@@ -6,6 +6,9 @@
 #include "web/serve.h"
 #include "web/thanos/query_api.h"
 
+/* All of time, as far as upstream goes: its peers print and parse these. */
+#define QUERY_API_TIME_MIN (-INT64_C(9223309901257974000))
+#define QUERY_API_TIME_MAX INT64_C(9223309901257974999)
 struct query_api {
         struct query_api_opts o;
         TimeMs start_ms;
@@ -21,6 +24,7 @@ void query_api_handle(struct query_api *q, const char *path, unsigned methods, a
 void query_api_eval_register(struct query_api *q);
 void query_api_series_register(struct query_api *q);
 void query_api_info_register(struct query_api *q);
+void query_api_fan_register(struct query_api *q);
 
 /* Parameters: false when the answer was given (bad_data). Lists live in the request's arena. */
 struct store_matches { /* storeMatch[]; done by query_api_done */

@@ -103,7 +103,7 @@ static bool common(struct api *a, struct eval *x, int64_t automatic_resolution_m
                 return false;
         }
         if (timeout.n && x->q.timeout_ms <= 0) { /* over before it begins */
-                api_fail(a, API_TIMEOUT, "query timed out in query execution");
+                api_fail(a, API_EXECUTION, "context deadline exceeded");
                 return false;
         }
         if (!query_api_params(a, &x->params) || !resolution(a, automatic_resolution_ms, &w->max_resolution_ms) ||
@@ -117,18 +117,28 @@ static bool common(struct api *a, struct eval *x, int64_t automatic_resolution_m
                 return false;
         }
         w->timeout_ms = x->q.timeout_ms;
-        x->q.lookback_ms = query_lookback_ms(query_api_of(a)->o.core, w);
         x->q.cancel = http_request_cancel_flag(a->r);
         return true;
+}
+
+/* "PromQL warning: … (1:24)" without the place: 0.36 does not say it. */
+static Str without_place(Str s)
+{
+        size_t n = s.n;
+        if (!str_has_prefix(s, STR("PromQL ")) || n < 2 || s.p[n - 1] != ')')
+                return s;
+        for (n--; n && ((s.p[n - 1] >= '0' && s.p[n - 1] <= '9') || s.p[n - 1] == ':');)
+                n--;
+        return n >= 2 && s.p[n - 1] == '(' && s.p[n - 2] == ' ' ? str_sub(s, 0, n - 2) : s;
 }
 
 static void answer(struct api *a, const struct eval *x, const struct query_result *res)
 {
         StrVec warnings = VEC_INIT;
         for (size_t i = 0; i < res->n_warnings; i++)
-                vec_push(&warnings, res->warnings[i]);
+                vec_push(&warnings, without_place(res->warnings[i]));
         for (size_t i = 0; i < res->n_infos; i++)
-                vec_push(&warnings, res->infos[i]);
+                vec_push(&warnings, without_place(res->infos[i]));
         query_api_no_store(a, warnings.p, warnings.n);
         api_begin(a);
         api_put_result(a, &x->q, res, api_param(a, "stats").n > 0);
@@ -141,8 +151,7 @@ static void run(struct api *a, struct eval *x, bool instant)
 {
         const struct query_core *c = query_api_of(a)->o.core;
         struct query_result res = {.type = VALUE_NONE};
-        struct storage *st = query_view_init(&x->view, c, &x->params.wish, x->q.cancel);
-        struct error *e = instant ? engine_instant(c->engine, st, &x->q, &res) : engine_range(c->engine, st, &x->q, &res);
+        struct error *e = query_run(c, &x->view, &x->params.wish, &x->q, instant, &res);
         if (e)
                 query_api_fail(a, e);
         else

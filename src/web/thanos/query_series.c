@@ -35,8 +35,8 @@ static bool time_param(struct api *a, const char *name, TimeMs *ret)
 static bool time_range(struct api *a, struct lookup *l)
 {
         int64_t range_ms = query_api_of(a)->o.metadata_range_ms;
-        l->start_ms = TIME_MS_MIN;
-        l->end_ms = TIME_MS_MAX;
+        l->start_ms = QUERY_API_TIME_MIN;
+        l->end_ms = QUERY_API_TIME_MAX;
         if (range_ms > 0) {
                 l->end_ms = time_now_ms();
                 l->start_ms = l->end_ms - range_ms;
@@ -45,7 +45,7 @@ static bool time_range(struct api *a, struct lookup *l)
                 return false;
         if (l->end_ms >= l->start_ms)
                 return true;
-        api_fail(a, API_BAD_DATA, "end timestamp must not be before start time");
+        api_fail(a, API_BAD_DATA, "bad_data: end timestamp must not be before start time");
         return false;
 }
 
@@ -55,7 +55,7 @@ static struct error *sets_of(struct api *a, struct lookup *l)
                 if (!str_eq(a->form.v[i].name, STR("match[]")))
                         continue;
                 MatcherVec m = VEC_INIT;
-                struct error *e = promql_parse_match(a->form.v[i].value, &l->arena, &m);
+                struct error *e = promql_parse_selector(a->form.v[i].value, &l->arena, &m);
                 vec_push(&l->sets, m);
                 if (e)
                         return e;
