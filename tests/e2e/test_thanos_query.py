@@ -195,7 +195,7 @@ def test_follows_dns(t):
     dns = Dns(t)
     dns.set_a("a.store.test", "127.0.0.1")
     dns.set_srv("_grpc._tcp.store.test", [("a.store.test", s.grpc_port)])
-    p = querier(t, ["dnssrv+_grpc._tcp.store.test"], "--store.sd-dns-interval=100ms", "--endpoint.info-timeout=2s", env=dns.env)
+    p = querier(t, ["dnssrv+_grpc._tcp.store.test"], "--store.sd-dns-interval=100ms", "--endpoint.info-timeout=1s", env=dns.env)
     check_eq([x["name"] for x in p.api("stores")["store"]], [f"127.0.0.1:{s.grpc_port}"])
     check_eq(p.value("count(http_requests_total)", time=1699750800), 2.0)
     dns.fail = True
