@@ -399,6 +399,7 @@ static struct error *run(struct engine *en, struct exec *q, const struct expr *x
         r->stats.samples_read = stats.read;
         r->stats.peak_samples = q->peak;
         r->stats.total_per_step = stats.total_per_step;
+        r->stats.read_per_step = stats.read_per_step;
         r->stats.n_steps = stats.n_steps;
         if (en->samples) {
                 metric_add(en->samples, (double)stats.total);

@@ -55,7 +55,7 @@ struct query_opts {
 struct query_stats {
         double eval_total_s, result_sort_s, preparation_s, inner_eval_s, queue_s, exec_total_s;
         uint64_t total_samples, samples_read, peak_samples;
-        const uint64_t *total_per_step;         /* n_steps, if the engine keeps them and stats were asked; else NULL */
+        const uint64_t *total_per_step, *read_per_step; /* n_steps, if the engine keeps them; else NULL */
         size_t n_steps;
 };
 struct result_series {

@@ -19,7 +19,20 @@ static void put_stat(struct buf *b, const char *key, double v)
         json_put_f64(b, v);
 }
 
-static void put_stats(struct buf *b, const struct query_result *res, TimeMs start_ms, int64_t step_ms, bool is_thanos)
+static void put_steps(struct buf *b, const char *key, const uint64_t *v, size_t n, TimeMs start_ms, int64_t step_ms)
+{
+        buf_printf(b, "\"%s\":[", key);
+        for (size_t i = 0; i < n; i++) {
+                buf_puts(b, i ? ",[" : "[");
+                json_put_ms(b, start_ms + (int64_t)i * step_ms);
+                buf_putc(b, ',');
+                buf_put_u64(b, v[i]);
+                buf_putc(b, ']');
+        }
+        buf_puts(b, "],");
+}
+
+static void put_stats(struct buf *b, const struct query_result *res, TimeMs start_ms, int64_t step_ms, bool is_thanos, bool per_step)
 {
         const struct query_stats *s = &res->stats;
         buf_puts(b, ",\"stats\":{\"timings\":{");
@@ -35,21 +48,16 @@ static void put_stats(struct buf *b, const struct query_result *res, TimeMs star
         buf_putc(b, ',');
         put_stat(b, "execTotalTime", s->exec_total_s);
         buf_puts(b, "},\"samples\":{");
-        if (s->total_per_step) {
-                buf_puts(b, "\"totalQueryableSamplesPerStep\":[");
-                for (size_t i = 0; i < s->n_steps; i++) {
-                        buf_puts(b, i ? ",[" : "[");
-                        json_put_ms(b, start_ms + (int64_t)i * step_ms);
-                        buf_putc(b, ',');
-                        buf_put_u64(b, s->total_per_step[i]);
-                        buf_putc(b, ']');
-                }
-                buf_puts(b, "],");
-        }
+        per_step = per_step && s->total_per_step;
+        if (per_step)
+                put_steps(b, "totalQueryableSamplesPerStep", s->total_per_step, s->n_steps, start_ms, step_ms);
         buf_puts(b, "\"totalQueryableSamples\":");
         buf_put_u64(b, s->total_samples);
         if (!is_thanos) {
-                buf_puts(b, ",\"samplesRead\":");
+                buf_putc(b, ',');
+                if (per_step)
+                        put_steps(b, "samplesReadPerStep", s->read_per_step, s->n_steps, start_ms, step_ms);
+                buf_puts(b, "\"samplesRead\":");
                 buf_put_u64(b, s->samples_read);
         }
         buf_puts(b, ",\"peakSamples\":");
@@ -75,7 +83,7 @@ void api_put_result(struct api *a, const struct query_opts *q, const struct quer
                 api_put_series(a, res, q->start_ms, q->step_ms);
         }
         if (with_stats)
-                put_stats(b, res, q->start_ms, q->step_ms ? q->step_ms : 1, a->is_thanos);
+                put_stats(b, res, q->start_ms, q->step_ms ? q->step_ms : 1, a->is_thanos, str_eq(api_param(a, "stats"), STR("all")));
 }
 
 static void answer(struct api *a, const struct query_opts *q, struct query_result *res, size_t limit)

@@ -38,6 +38,10 @@ def field_bytes(number, v):
     return uvarint(number << 3 | 2) + uvarint(len(v)) + v if v else b""
 
 
+def message(number, v):
+    return uvarint(number << 3 | 2) + uvarint(len(v)) + v
+
+
 def doubles(number, values):
     return field_bytes(number, b"".join(struct.pack("<d", x) for x in values))
 
@@ -62,7 +66,7 @@ def sample(t, v, start=0):
 
 def series(labels, samples=(), histograms=()):
     """samples: (t, value[, start]); histograms: (t, h[, start])"""
-    return labels, b"".join(field_bytes(2, sample(*s)) for s in samples) + b"".join(field_bytes(3, histogram(*h)) for h in histograms)
+    return labels, b"".join(message(2, sample(*s)) for s in samples) + b"".join(message(3, histogram(*h)) for h in histograms)
 
 
 def request(all_series):
