@@ -2,6 +2,7 @@
 /* Buckets in any direction. */
 #include <math.h>
 
+#include "base/go_math.h"
 #include "model/histogram.h"
 
 enum { STAGE_FIRST, STAGE_ZERO, STAGE_LAST, STAGE_END };
@@ -155,7 +156,7 @@ double bucket_fraction_below(const struct histogram_bucket *b, double v, bool li
 {
         if (linear)
                 return (v - b->lower) / (b->upper - b->lower);
-        double lower = log2(fabs(b->lower)), upper = log2(fabs(b->upper)), x = log2(fabs(v));
+        double lower = go_log2(fabs(b->lower)), upper = go_log2(fabs(b->upper)), x = go_log2(fabs(v));
         if (v > 0)
                 return (x - lower) / (upper - lower);
         return 1 - (x - upper) / (lower - upper);

@@ -4,7 +4,7 @@
 #include <math.h>
 
 #include "promql/eval.h"
-#include "promql/go_math.h"
+#include "base/go_math.h"
 
 static double f_sgn(double v)
 {

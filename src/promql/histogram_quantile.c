@@ -4,7 +4,7 @@
 #include <math.h>
 
 #include "promql/eval.h"
-#include "promql/go_math.h"
+#include "base/go_math.h"
 #include "promql/kahan.h"
 #include "promql/quantile.h"
 
@@ -71,8 +71,8 @@ double histogram_quantile(double q, const struct histogram *h, uint32_t *notes)
                 return b.lower + (b.upper - b.lower) * fraction;
         double lower = go_log2(fabs(b.lower)), upper = go_log2(fabs(b.upper));
         if (b.lower > 0)
-                return exp2(lower + (upper - lower) * fraction);
-        return -exp2(upper + (lower - upper) * (1 - fraction));
+                return go_exp2(lower + (upper - lower) * fraction);
+        return -go_exp2(upper + (lower - upper) * (1 - fraction));
 }
 
 double histogram_fraction(double lower, double upper, const struct histogram *h, uint32_t *notes)

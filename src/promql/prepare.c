@@ -5,7 +5,7 @@
 #include <math.h>
 
 #include "promql/eval.h"
-#include "promql/go_math.h"
+#include "base/go_math.h"
 
 /* Times stay far from the ends of int64, so that sums of a few of them cannot overflow. */
 #define TIME_BOUND (INT64_C(1) << 61)

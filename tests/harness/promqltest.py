@@ -189,16 +189,25 @@ class Section:
 
 
 def series_of(labels, gap, items, offsets):
-    floats, histograms = [], []
+    """One entry for each run of floats or of histograms, so that times ascend."""
+    out, run, was_histogram = [], [], False
+
+    def end_run():
+        if run:
+            out.append(write.series(labels, *(((), run) if was_histogram else (run, ()))))
+
     for i, v in enumerate(items):
-        t, start = i * gap, 0
-        if offsets and offsets[i] is not None:
-            start = t + offsets[i]
-        if isinstance(v, dict):
-            histograms.append((t, v, start))
-        elif v is not None:
-            floats.append((t, v, start))
-    return [write.series(labels, floats, histograms)] if floats or histograms else []
+        if v is None:
+            continue
+        t = i * gap
+        start = t + offsets[i] if offsets and offsets[i] is not None else 0
+        if run and isinstance(v, dict) != was_histogram:
+            end_run()
+            run = []
+        was_histogram = isinstance(v, dict)
+        run.append((t, v, start))
+    end_run()
+    return out
 
 
 def read_load(lines, i, section):

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "promql/go_math.h"
+#include "base/go_math.h"
 
 #include <math.h>
 
@@ -37,6 +37,12 @@ TEST(go_math, gives_the_last_digit_of_go)
         check_pins(pins, ARRAY_LEN(pins));
         CHECK_F64(go_atan2(2.51, -8.27), 2.8469218615340264);
         CHECK_F64(go_log2(8), 3);
+        CHECK_F64(go_exp2(0.5), 1.414213562373095); /* the C library: …951 */
+        CHECK_F64(go_exp2(-0.5), 0.7071067811865475);
+        CHECK_F64(go_exp2(10), 1024);
+        CHECK_F64(go_exp2(-1074), 4.9406564584124654e-324);
+        CHECK_F64(go_exp2(2000), INFINITY);
+        CHECK_F64(go_exp2(-INFINITY), 0);
         CHECK_F64(go_pow(10, 3), 1000);
         CHECK_F64(go_pow(-2, 3), -8);
 }

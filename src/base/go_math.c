@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "promql/go_math.h"
+#include "base/go_math.h"
 
 #include "base/float_bits.h"
 
@@ -544,4 +544,23 @@ double go_atanh(double x)
                 r = 0.5 * go_log1p((a + a) / (1 - a));
         }
         return x < 0 ? -r : r;
+}
+
+/* 2^x: the exponent's part of the scale, e^r by the msun polynomial. */
+double go_exp2(double x)
+{
+        if (isnan(x) || (isinf(x) && x > 0))
+                return x;
+        if (x > 1.0239999999999999e+03)
+                return INFINITY;
+        if (x < -1.0740e+03)
+                return 0;
+        int k = x > 0 ? (int)(x + 0.5) : x < 0 ? (int)(x - 0.5) : 0;
+        double t = x - (double)k, hi = t * LN2_HI, lo = -t * LN2_LO;
+        double r = hi - lo;
+        t = r * r;
+        double c = r - t * POLY(t, 4.13813679705723846039e-08, -1.65339022054652515390e-06, 6.61375632143793436117e-05, -2.77777777770155933842e-03,
+                                1.66666666666666657415e-01);
+        double y = 1 - ((lo - (r * c) / (2 - c)) - hi);
+        return ldexp(y, k);
 }

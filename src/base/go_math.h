@@ -2,10 +2,11 @@
 /* go_math.h — mathematical functions with the last bit that Prometheus on amd64 gives: the C library rounds better, and its users would see other
  * digits. Only where the two differ; floor, sqrt, fmod and the like are exact in both.  Pure.
  * Methods: FreeBSD msun (log, log1p), Cephes (sin, cos, tan, atan, tanh), Hart & Cheney (sinh), Shibata's SLEEF (exp), Payne and Hanek. */
-#ifndef PROMQL_GO_MATH_H
-#define PROMQL_GO_MATH_H
+#ifndef BASE_GO_MATH_H
+#define BASE_GO_MATH_H
 
 double go_exp(double x);
+double go_exp2(double x);
 double go_log(double x);
 double go_log2(double x);
 double go_log10(double x);
