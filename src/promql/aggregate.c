@@ -6,6 +6,7 @@
 
 #include "promql/eval.h"
 #include "promql/kahan.h"
+#include "promql/lanes.h"
 #include "promql/quantile.h"
 
 /* Histograms of a group at a step. */
@@ -32,18 +33,46 @@ struct groups {
         size_t n_slices;
 };
 
-__attribute__((noinline)) static void add_sum(double *v, double *c, const double *x, size_t from, size_t to)
+static void add_sum_one(double *v, double *c, double x)
 {
-        for (size_t s = from; s < to; s++) {
-                if (is_absent(x[s]))
-                        continue;
-                if (is_absent(v[s])) {
-                        v[s] = x[s];
-                        c[s] = 0;
-                } else {
-                        kahan_inc(x[s], &v[s], &c[s]);
-                }
+        if (is_absent(x))
+                return;
+        if (is_absent(*v)) {
+                *v = x;
+                *c = 0;
+        } else {
+                kahan_inc(x, v, c);
         }
+}
+
+/* Four steps side by side, each as add_sum_one(). */
+WITH_LANES __attribute__((noinline)) static size_t add_sum_lanes(double *v, double *c, const double *x, size_t from, size_t to)
+{
+        size_t s = from;
+        for (; s + LANES <= to; s += LANES) {
+                Lanes inc, sum, comp;
+                memcpy(&inc, x + s, sizeof inc);
+                memcpy(&sum, v + s, sizeof sum);
+                memcpy(&comp, c + s, sizeof comp);
+                Lanes t = sum + inc;
+                Mask skip = (Mask)inc == (int64_t)ABSENT_BITS, fresh = (Mask)sum == (int64_t)ABSENT_BITS;
+                Mask first = lanes_abs(sum) >= lanes_abs(inc), infinite = lanes_abs(t) > DBL_MAX;
+                Lanes big = lanes_pick(first, sum, inc), small = lanes_pick(first, inc, sum);
+                Lanes more = lanes_pick(infinite | fresh, (Lanes){0}, comp + ((big - t) + small));
+                t = lanes_pick(skip, sum, lanes_pick(fresh, inc, t));
+                more = lanes_pick(skip, comp, more);
+                memcpy(v + s, &t, sizeof t);
+                memcpy(c + s, &more, sizeof more);
+        }
+        return s;
+}
+
+static void add_sum(double *v, double *c, const double *x, size_t from, size_t to)
+{
+        if (has_lanes())
+                from = add_sum_lanes(v, c, x, from, to);
+        for (size_t s = from; s < to; s++)
+                add_sum_one(&v[s], &c[s], x[s]);
 }
 
 static void add_avg(struct groups *g, size_t at, const double *x, size_t from, size_t to)

@@ -6,6 +6,7 @@
 
 #include "promql/eval.h"
 #include "promql/kahan.h"
+#include "promql/lanes.h"
 
 static int64_t floor_div(int64_t a, int64_t b)
 {
@@ -167,28 +168,6 @@ static void plain_rate_row(const struct range_call *c, const struct samples *s, 
 
 /* ---- sums of four windows side by side ---- */
 
-enum { LANES = 4 };
-#ifdef __x86_64__
-#define WITH_LANES __attribute__((target("avx2")))
-static bool has_lanes(void)
-{
-        return __builtin_cpu_supports("avx2");
-}
-#else
-#define WITH_LANES
-static bool has_lanes(void)
-{
-        return false;
-}
-#endif
-typedef double Lanes __attribute__((vector_size(LANES * sizeof(double))));
-typedef int64_t Mask __attribute__((vector_size(LANES * sizeof(int64_t))));
-
-WITH_LANES static inline Lanes lanes_abs(Lanes x)
-{
-        return (Lanes)((Mask)x & INT64_MAX);
-}
-
 /* The compensated sums of four windows of n samples each; sums that are not finite have to be taken again one by one.
  */
 WITH_LANES static void kahan_lanes(const double *const v[LANES], size_t from, size_t n, Lanes *sum, Lanes *c)
@@ -198,8 +177,7 @@ WITH_LANES static void kahan_lanes(const double *const v[LANES], size_t from, si
                 Lanes x = {v[0][i], v[1][i], v[2][i], v[3][i]};
                 Lanes t = s + x;
                 Mask first = lanes_abs(s) >= lanes_abs(x);
-                Lanes big = (Lanes)(((Mask)s & first) | ((Mask)x & ~first)),
-                      small = (Lanes)(((Mask)x & first) | ((Mask)s & ~first));
+                Lanes big = lanes_pick(first, s, x), small = lanes_pick(first, x, s);
                 comp += (big - t) + small;
                 s = t;
         }
