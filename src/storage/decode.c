@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "storage/decode.h"
 
-#include "storage/chunk/xor.h"
+#include "storage/chunk/xor_private.h"
 
 void samples_done(struct samples *s)
 {
@@ -141,16 +141,69 @@ static bool even_add(struct evenness *ev, const TimeMs *t, size_t n, size_t got)
         return ev->is_even;
 }
 
+/* Chunks decoded ahead, side by side, into the columns where they belong if the ones before them come whole. */
+struct ahead {
+        struct xor_job jobs[XOR_LANES_MAX];
+        size_t of[XOR_LANES_MAX]; /* the chunk of each */
+        size_t n, next;
+        bool is_off;
+};
+
+/* From chunk i on, at sample n. */
+static struct error *look_ahead(struct ahead *a, const struct series *s, size_t i, TimeMs mint_ms, TimeMs maxt_ms, TimeMs *t, double *v, size_t n)
+{
+        a->n = a->next = 0;
+        for (; i < s->n_chunks && a->n < XOR_LANES_MAX; i++) {
+                const struct chunk *c = &s->chunks[i];
+                if (!is_wanted(s, c, mint_ms, maxt_ms))
+                        continue;
+                if (c->encoding != CHUNK_XOR || c->maxt_ms > maxt_ms)
+                        break;
+                a->of[a->n] = i;
+                a->jobs[a->n++] = (struct xor_job){.data = c->data, .t = t + n, .v = v + n};
+                n += chunk_samples(c->encoding, c->data);
+        }
+        if (a->n < 3) {
+                a->n = 0;
+                return NULL;
+        }
+        size_t failed;
+        struct error *e = xor_decode_many(a->jobs, a->n, &failed);
+        if (!e)
+                return NULL;
+        a->n = 0;
+        a->is_off = true;
+        error_ignore(e, "one after the other tells the first that is damaged");
+        return NULL;
+}
+
 static struct error *decode_into(const struct series *s, TimeMs mint_ms, TimeMs maxt_ms, TimeMs *t, double *v, size_t *ret_n, int64_t *ret_every)
 {
         size_t n = 0;
         struct evenness ev = {.is_even = true};
+        struct ahead ahead;
+        ahead.n = ahead.next = 0;
+        ahead.is_off = s->n_chunks < 3 || !xor_has_lanes();
         for (size_t i = 0; i < s->n_chunks; i++) {
                 const struct chunk *c = &s->chunks[i];
                 if (!is_wanted(s, c, mint_ms, maxt_ms))
                         continue;
                 size_t got;
-                struct error *e = chunk_decode(c, maxt_ms, t + n, v + n, &got);
+                struct error *e = NULL;
+                if (!ahead.is_off && ahead.next == ahead.n && c->encoding == CHUNK_XOR)
+                        e = look_ahead(&ahead, s, i, mint_ms, maxt_ms, t, v, n);
+                if (!e && ahead.next < ahead.n && ahead.of[ahead.next] == i) {
+                        const struct xor_job *j = &ahead.jobs[ahead.next++];
+                        got = j->s.i;
+                        if (got && j->t[got - 1] > maxt_ms) /* the index told otherwise */
+                                got = lower_bound(j->t, 0, got, maxt_ms + 1);
+                        if (j->t != t + n) { /* some before it did not come */
+                                memmove(t + n, j->t, got * sizeof *t);
+                                memmove(v + n, j->v, got * sizeof *v);
+                        }
+                } else if (!e) {
+                        e = chunk_decode(c, maxt_ms, t + n, v + n, &got);
+                }
                 if (e)
                         return c->ref ? error_wrap(e, "chunk %016llx", (unsigned long long)c->ref) : e;
                 if (!even_add(&ev, t, n, got) && !ascends(t + n, got))

@@ -6,7 +6,7 @@
  * on the chunk in place only while 32 bytes are left; the tail is copied into a zero padded buffer and goes through the same code, where a
  * position past the true end means a damaged chunk. Runs of samples with the same interval and value are runs of zero bits: counted by clz. */
 #include "base/float_bits.h"
-#include "storage/chunk/xor.h"
+#include "storage/chunk/xor_private.h"
 #include "storage/chunk/xor2.h"
 
 static inline uint64_t load_be64(const uint8_t *p)
@@ -29,16 +29,6 @@ static inline uint64_t take(const uint8_t *p, size_t pos, unsigned n)
         unsigned sh = pos & 7;
         return ((load_be64(q) << sh) | ((uint64_t)q[8] >> (8 - sh))) >> (64 - n);
 }
-
-struct xor_state {
-        size_t pos;             /* in bits */
-        size_t i, n;            /* samples done, wanted */
-        uint64_t dt, v;
-        TimeMs t;
-        unsigned trailing, width;
-        bool past;              /* a timestamp above maxt: all done */
-        bool bad;
-};
 
 /* Decodes while pos <= last_pos; everything from last_pos on must be readable for 32 bytes. */
 static inline __attribute__((always_inline)) void xor_loop(struct xor_state *s, const uint8_t *p, size_t last_pos, TimeMs maxt, TimeMs *rt, double *rv)
@@ -145,8 +135,6 @@ static inline __attribute__((always_inline)) void xor_loop(struct xor_state *s, 
         s->width = width;
 }
 
-enum { PAD = 32, TAIL_MAX = 96 };
-
 /* Bounds-checked reader for the head of a chunk and for XOR2. */
 struct bit_reader {
         const uint8_t *p;
@@ -219,7 +207,7 @@ static void read_xor(struct bit_reader *r, uint64_t *v, unsigned *trailing, unsi
         *v ^= read_bits(r, *width) << *trailing;
 }
 
-static struct error *xor_decode_state(Str data, TimeMs maxt_ms, TimeMs *t, double *v, struct xor_state *s)
+struct error *xor_begin(Str data, TimeMs maxt_ms, TimeMs *t, double *v, struct xor_state *s)
 {
         const uint8_t *p = (const uint8_t *)data.p;
         if (data.n < XOR_HEADER_BYTES)
@@ -258,13 +246,22 @@ static struct error *xor_decode_state(Str data, TimeMs maxt_ms, TimeMs *t, doubl
         memcpy(&v[1], &s->v, sizeof s->v);
         s->i = 2;
         s->pos = r.pos;
+        return NULL;
+}
 
-        if (data.n > PAD)
-                xor_loop(s, p, (data.n - PAD) * 8, maxt_ms, t, v);
+struct error *xor_finish(Str data, TimeMs maxt_ms, TimeMs *t, double *v, struct xor_state *s)
+{
+        const uint8_t *p = (const uint8_t *)data.p;
+        if (s->bad)
+                return damaged("XOR");
+        if (s->i >= s->n || s->past)
+                return NULL;
+        if (s->pos / 8 + XOR_PAD_BYTES < data.n)
+                xor_loop(s, p, (data.n - XOR_PAD_BYTES) * 8, maxt_ms, t, v);
         if (s->i < s->n && !s->past && !s->bad) {
-                uint8_t tail[TAIL_MAX] = {0};
+                uint8_t tail[XOR_TAIL_BYTES] = {0};
                 size_t from = s->pos / 8;
-                memcpy(tail, p + from, data.n - from);          /* at most PAD bytes */
+                memcpy(tail, p + from, data.n - from);          /* at most XOR_PAD_BYTES */
                 s->pos -= from * 8;
                 size_t end = (data.n - from) * 8;
                 xor_loop(s, tail, end, maxt_ms, t, v);
@@ -275,6 +272,12 @@ static struct error *xor_decode_state(Str data, TimeMs maxt_ms, TimeMs *t, doubl
         if (s->bad || (s->i < s->n && !s->past))
                 return damaged("XOR");
         return NULL;
+}
+
+static struct error *xor_decode_state(Str data, TimeMs maxt_ms, TimeMs *t, double *v, struct xor_state *s)
+{
+        struct error *e = xor_begin(data, maxt_ms, t, v, s);
+        return e ? e : xor_finish(data, maxt_ms, t, v, s);
 }
 
 struct error *xor_decode(Str data, TimeMs maxt_ms, TimeMs *t, double *v, size_t *ret_n)
