@@ -176,6 +176,7 @@ static void options_fill(const struct flags *f, struct server_opts *o)
                 .query_concurrency = (int)flags_int(f, "query.max-concurrency"),
                 .query_max_samples = (size_t)flags_int(f, "query.max-samples"),
                 .query_max_bytes = (size_t)flags_int(f, "query.max-memory"),
+                .query_max_total_bytes = (size_t)flags_int(f, "query.max-total-memory"),
                 .read_sample_limit = flags_int(f, "storage.remote.read-sample-limit"),
                 .read_concurrency = (int)flags_int(f, "storage.remote.read-concurrent-limit"),
                 .read_frame_bytes = flags_int(f, "storage.remote.read-max-bytes-in-frame"),

@@ -145,6 +145,10 @@ static const struct flag rows[] = {
          FLAG_INT, "50000000", .bits = FLAG_SERVER_ONLY},
         {"query.max-memory", "Most memory of one query; beyond it fails and says so. An addition of coeus.", FLAG_BYTES,
          "4GB", .bits = FLAG_SERVER_ONLY},
+        {"query.max-total-memory",
+         "Most memory of all queries together; beyond it the largest fails and says so, and the others go on. 0: half of what the "
+         "process may have. An addition of coeus.",
+         FLAG_BYTES, "0B", .bits = FLAG_SERVER_ONLY},
         {"scrape.discovery-reload-interval", "Least time between two updates of the targets.", FLAG_DURATION, "5s",
          .bits = FLAG_HIDDEN},
         {"enable-feature",

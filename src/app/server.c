@@ -13,6 +13,7 @@
 #include "app/metrics.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "base/machine.h"
 #include "base/pool.h"
 #include "base/thread.h"
 #include "config/config.h"
@@ -412,7 +413,8 @@ static int server_build(struct server *s)
         process_metrics_reload(s->own_metrics, true, time_now_ms());
         s->reload_ok = true;
         struct engine_opts eo = {.parse = o->parse, .pool = s->pool, .timeout_ms = o->query_timeout_ms, .max_samples = o->query_max_samples,
-                                 .max_concurrency = o->query_concurrency, .max_bytes = o->query_max_bytes, .lookback_ms = o->lookback_ms,
+                                 .max_concurrency = o->query_concurrency, .max_bytes = o->query_max_bytes,
+                                 .max_total_bytes = o->query_max_total_bytes ? o->query_max_total_bytes : machine_memory_bytes() / 2, .lookback_ms = o->lookback_ms,
                                  .subquery_step_ms = 60000, .per_step_stats = o->per_step_stats, .delayed_name_removal = o->delayed_name_removal,
                                  .use_start_times = o->use_start_times,
                                  .active_log_dir = o->db.dir, .metrics = s->metrics};

@@ -31,6 +31,7 @@ struct server_opts {
         int64_t lookback_ms, query_timeout_ms;
         int query_concurrency;
         size_t query_max_samples, query_max_bytes;
+        size_t query_max_total_bytes;   /* 0: half of the memory */
         struct promql_parse_opts parse;
         bool per_step_stats, delayed_name_removal, use_start_times;
         bool exemplars;                 /* are kept, as many as the configuration says */

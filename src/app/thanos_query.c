@@ -8,6 +8,7 @@
 #include "app/thanos_query_flags.h"
 #include "base/arena.h"
 #include "base/log.h"
+#include "base/machine.h"
 #include "base/pool.h"
 #include "base/thread.h"
 #include "codec/float_text.h"
@@ -194,11 +195,13 @@ static struct error *core_make(struct query_role *r)
         if (e)
                 return e;
         const char *active = flags_str(f, "query.active-query-path");
+        size_t total = (size_t)flags_int(f, "query.max-total-memory");
         struct engine_opts eo = {.pool = r->pool,
                                  .timeout_ms = flags_int(f, "query.timeout"),
                                  .max_samples = INT32_MAX,
                                  .max_concurrency = (int)MIN(flags_int(f, "query.max-concurrent"), (int64_t)10000),
                                  .max_bytes = (size_t)flags_int(f, "query.max-memory"),
+                                 .max_total_bytes = total ? total : machine_memory_bytes() / 2,
                                  .subquery_step_ms = flags_int(f, "query.default-evaluation-interval"),
                                  .closed_ranges = flags_bool(f, "query.closed-ranges"),
                                  .active_log_dir = *active ? active : NULL,

@@ -30,6 +30,8 @@ const struct flag query_flag_rows[] = {
          .choices = "local,distributed"},
         {"query.max-concurrent", "Most queries that run at a time; others wait.", FLAG_INT, "20"},
         {"query.max-memory", "Most memory of one query.", FLAG_BYTES, "4GB"},
+        {"query.max-total-memory",
+         "Most memory of all queries together; beyond it the largest fails. 0: half of what the process may have.", FLAG_BYTES, "0B"},
         {"query.closed-ranges",
          "A range [5m] and the lookback have their left end too, as in Thanos 0.36 and Prometheus 2. Without it the end "
          "is left out, as Prometheus 3 and newer Thanos do.",

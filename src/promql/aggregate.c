@@ -467,8 +467,10 @@ static struct error *quantiles(struct exec *q, const struct steps *st, const str
         }
         for (size_t k = 0; k < g.g.n && !e; k++) {
                 e = exec_poll(q, "expression evaluation");
-                for (size_t s = 0; s < st->n; s++) {
+                for (size_t s = 0; s < st->n && !e; s++) {
                         size_t n = 0;
+                        if ((start[k + 1] - start[k]) * (s % 64) > 4096)
+                                e = exec_poll(q, "expression evaluation");
                         for (size_t i = start[k]; i < start[k + 1]; i++)
                                 if (!is_absent(in->rows[member[i]].v[s]))
                                         copy[n++] = in->rows[member[i]].v[s];

@@ -12,6 +12,7 @@ struct engine {
         struct engine_opts o;
         struct active_log *active; /* the queue */
         struct query_log *log;
+        struct query_memory *memory;
         _Atomic int64_t subquery_step_ms;
         struct metric *queries, *concurrent_max, *log_enabled, *log_failures, *samples, *samples_read;
         struct metric *duration[4], *duration_histogram[4];
@@ -74,6 +75,7 @@ struct engine *engine_new(const struct engine_opts *o)
         atomic_store(&en->subquery_step_ms, en->o.subquery_step_ms);
         en->active = active_log_new(en->o.active_log_dir, en->o.max_concurrency);
         en->log = query_log_new();
+        en->memory = query_memory_new(en->o.max_total_bytes);
         make_metrics(en);
         return en;
 }
@@ -84,6 +86,7 @@ void engine_free(struct engine *en)
                 return;
         active_log_free(en->active);
         query_log_free(en->log);
+        query_memory_free(en->memory);
         free(en);
 }
 
@@ -344,10 +347,14 @@ static void exec_init(struct exec *q, struct engine *en, struct storage *st, con
         arena_init(&q->storage_arena, q->max_bytes);
         q->workers = mem_zalloc((size_t)q->n_workers * sizeof *q->workers);
         for (int i = 0; i < q->n_workers; i++) {
+                q->workers[i].q = q;
                 arena_init(&q->workers[i].keep, q->max_bytes);
                 arena_init(&q->workers[i].batch, q->max_bytes);
                 arena_init(&q->workers[i].decoded, q->max_bytes);
         }
+        q->memory = en->memory;
+        q->hold = arena_new(arena, struct query_hold);
+        query_memory_enter(q->memory, q->hold);
         annotations_init(&q->notes, arena);
 }
 
@@ -473,6 +480,10 @@ static struct error *execute(struct engine *en, struct storage *st, const struct
         if (!query_log_write(en->log, o, instant, &r.stats, e) && en->log_failures)
                 metric_add(en->log_failures, 1);
         exec_done(&q);
+        r.memory = q.memory;
+        r.hold = q.hold;
+        if (!e)
+                e = query_memory_hold(r.memory, r.hold, r.arena->used_bytes);
         promql_tree_done(&tree);
         if (en->queries)
                 metric_add(en->queries, -1);
@@ -498,6 +509,7 @@ void query_result_done(struct query_result *r)
 {
         if (!r || !r->arena)
                 return;
+        query_memory_leave(r->memory, r->hold);
         arena_done(r->arena);
         free(r->arena);
         *r = (struct query_result){0};

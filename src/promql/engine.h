@@ -26,6 +26,7 @@ struct engine_opts {
         size_t max_samples;                     /* 50,000,000 */
         int max_concurrency;                    /* 20 */
         size_t max_bytes;                       /* memory of one query; 0: 4 GiB */
+        size_t max_total_bytes;                 /* of all queries together, with results that are not done; past it the largest ends; 0: no limit */
         int64_t lookback_ms;                    /* 5 min */
         int64_t subquery_step_ms;               /* default step of subqueries: the global evaluation interval; see engine_set_subquery_step */
         bool per_step_stats, delayed_name_removal;
@@ -37,7 +38,7 @@ struct engine_opts {
         struct metric_registry *metrics;        /* prometheus_engine_*; NULL: none */
 };
 struct engine *engine_new(const struct engine_opts *o);
-void engine_free(struct engine *en);                            /* no query may run; NULL is fine */
+void engine_free(struct engine *en);                            /* no query may run, all results are done; NULL is fine */
 void engine_set_subquery_step(struct engine *en, int64_t step_ms);
 struct error *engine_set_query_log(struct engine *en, const char *path) MUST_CHECK;    /* NULL or "": off; reopened */
 const struct promql_parse_opts *engine_parse_opts(const struct engine *en);
@@ -78,6 +79,8 @@ struct query_result {
         size_t n_warnings, n_infos;
         struct query_stats stats;
         struct arena *arena;                    /* owns all of it */
+        struct query_memory *memory;            /* private: holds the arena's bytes in hold, which is in the arena */
+        struct query_hold *hold;
 };
 struct error *engine_instant(struct engine *en, struct storage *st, const struct query_opts *q, struct query_result *ret) MUST_CHECK;
 struct error *engine_range(struct engine *en, struct storage *st, const struct query_opts *q, struct query_result *ret) MUST_CHECK;

@@ -24,6 +24,7 @@
 #include "base/pool.h"
 #include "promql/annotation.h"
 #include "promql/engine.h"
+#include "promql/query_memory.h"
 #include "model/histogram.h"
 #include "storage/decode.h"
 
@@ -89,6 +90,7 @@ struct worker {
         struct arena *out;                      /* where those of rows go: keep, or batch if a sink takes them */
         double *scratch;
         size_t scratch_cap;
+        struct exec *q;                 /* NULL in tests: never stopped */
         size_t failed_row;              /* of error */
         struct error *error;
         uint64_t *total_per_step, *read_per_step;       /* kept while rows are computed if the steps' stats keep them */
@@ -117,6 +119,8 @@ struct exec {
         TimeMs mint, maxt;
         struct list blocks;             /* columns */
         size_t block_bytes;
+        struct query_memory *memory;    /* of all queries */
+        struct query_hold *hold;        /* this one's part */
 };
 
 typedef const struct histogram *Histogram;
@@ -142,6 +146,8 @@ struct value {
 /* exec.c */
 #define eval_error(...) error_new(ERROR_LIMIT, __VA_ARGS__)     /* the API's "execution" */
 struct error *exec_poll(struct exec *q, const char *env) MUST_CHECK;   /* time, cancel, memory */
+/* Asked by any thread in work that is long between two polls: then it is given up, and the next poll tells why. */
+bool exec_is_over(const struct exec *q);
 /* For loops over rows: polls now and then. */
 static inline struct error *exec_poll_row(struct exec *q, size_t i)
 {

@@ -23,8 +23,23 @@ static size_t used_bytes(const struct exec *q)
         size_t n = q->block_bytes + q->arena->used_bytes + q->storage_arena.used_bytes;
         for (int i = 0; i < q->n_workers; i++)
                 n += q->workers[i].keep.used_bytes + q->workers[i].batch.used_bytes +
-                     q->workers[i].decoded.used_bytes;
+                     q->workers[i].decoded.used_bytes + q->workers[i].scratch_cap * sizeof(double) +
+                     (q->workers[i].raw.cap + q->workers[i].window.cap) * (sizeof(TimeMs) + sizeof(double));
         return n;
+}
+
+/* May more bytes be had? */
+static struct error *charge(struct exec *q, size_t more)
+{
+        size_t used = used_bytes(q);
+        if (used > q->max_bytes || more > q->max_bytes - used)
+                return over_budget(q);
+        return query_memory_hold(q->memory, q->hold, used + more);
+}
+
+bool exec_is_over(const struct exec *q)
+{
+        return (q->cancel && __atomic_load_n(q->cancel, __ATOMIC_RELAXED)) || time_mono_ns() >= q->deadline_ns;
 }
 
 struct error *exec_poll(struct exec *q, const char *env)
@@ -33,25 +48,26 @@ struct error *exec_poll(struct exec *q, const char *env)
                 return error_new(ERROR_CANCELLED, "query was canceled in %s", env);
         if (time_mono_ns() >= q->deadline_ns)
                 return error_new(ERROR_TIMEOUT, "query timed out in %s", env);
-        return used_bytes(q) > q->max_bytes ? over_budget(q) : NULL;
+        return charge(q, 0);
 }
 
 void *exec_alloc(struct exec *q, size_t n, size_t size, struct error **ret)
 {
-        size_t bytes = arena_array_bytes(n ? n : 1, size), used = used_bytes(q);
-        void *p = used > q->max_bytes || bytes > q->max_bytes - used ? NULL : arena_try_alloc(q->arena, bytes);
+        size_t bytes = arena_array_bytes(n ? n : 1, size);
+        struct error *e = charge(q, bytes);
+        void *p = e ? NULL : arena_try_alloc(q->arena, bytes);
         if (!p)
-                *ret = over_budget(q);
+                *ret = e ? e : over_budget(q);
         return p;
 }
 
 double *column_new(struct exec *q, size_t rows, size_t n, struct error **ret)
 {
         size_t bytes = arena_array_bytes(arena_array_bytes(rows ? rows : 1, n ? n : 1), sizeof(double));
-        size_t used = used_bytes(q);
-        struct block *b = used > q->max_bytes || bytes > q->max_bytes - used ? NULL : mem_try_alloc(sizeof *b + bytes);
+        struct error *e = charge(q, bytes);
+        struct block *b = e ? NULL : mem_try_alloc(sizeof *b + bytes);
         if (!b) {
-                *ret = over_budget(q);
+                *ret = e ? e : over_budget(q);
                 return NULL;
         }
         b->bytes = bytes;

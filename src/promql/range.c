@@ -8,6 +8,8 @@
 #include "promql/kahan.h"
 #include "promql/quantile.h"
 
+enum { POLL_SAMPLES = 1 << 17 };
+
 bool is_range_func(enum function_id f)
 {
         switch (f) {
@@ -381,7 +383,7 @@ void range_row(const struct range_call *c, struct worker *wk, const struct sampl
         if (plain && !c->has_at && !per_step && range_row_plain(c, wk, s, out, info))
                 return;
         int64_t before = plain ? c->closed_ms : c->lookback_ms, behind = c->modifier == SELECTOR_SMOOTHED ? c->lookback_ms : 0;
-        size_t lo = 0, hi = 0, seen = 0;
+        size_t lo = 0, hi = 0, seen = 0, work = 0;
         for (size_t k = 0; k < c->steps->n; k++) {
                 TimeMs at = c->has_at ? c->at_ms : step_time(c->steps, k);
                 struct window w = {.to = at - c->offset_ms, .eval_t = step_time(c->steps, k), .step = k};
@@ -404,6 +406,12 @@ void range_row(const struct range_call *c, struct worker *wk, const struct sampl
                 if (per_step) {
                         wk->total_per_step[k] += w.n;
                         wk->read_per_step[k] += fresh;
+                }
+                work += w.n;
+                if (UNLIKELY(work > POLL_SAMPLES)) {
+                        if (wk->q && exec_is_over(wk->q))
+                                return; /* the column is not looked at */
+                        work = 0;
                 }
                 out[k] = w.n ? call_one(c, wk, &w) : absent();
                 info->n_out += !is_absent(out[k]);

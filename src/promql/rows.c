@@ -21,7 +21,7 @@ static void compute_grain(void *ctx, size_t item, int worker)
 {
         struct batch_ctx *b = ctx;
         size_t from = item * GRAIN_ROWS, to = MIN(from + (size_t)GRAIN_ROWS, b->n);
-        for (size_t k = from; k < to; k++)
+        for (size_t k = from; k < to && !exec_is_over(b->r->q); k++)
                 row_compute(b->r, b->r->batch_first + k, &b->r->q->workers[worker]);
 }
 
@@ -265,6 +265,8 @@ static struct error *run(struct exec *q, struct rows *r, double *into,
                         pool_each(n > GRAIN_ROWS ? q->pool : NULL, (n + GRAIN_ROWS - 1) / GRAIN_ROWS, compute_grain,
                                   &b);
                 e = workers_error(q);
+                if (!e)
+                        e = exec_poll(q, "expression evaluation"); /* rows may have been left out */
                 for (size_t k = 0; k < n && !e; k++) {
                         e = account_row(q, r, &r->infos[k]);
                         r->total_seen += r->leaf == LEAF_MAT ? 0 : r->infos[k].total;
