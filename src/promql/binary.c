@@ -507,8 +507,11 @@ static struct error *match_all(struct match *ma, VecBlocks *blocks)
                                          many->member[i], blocks);
                 }
                 if (ma->fill_many && !e) {
-                        /* Steps at which a row of the many side took part are done. */
-                        presence(many, s, n, there);
+                        /* Steps at which a row of the many side met one are done; a pair that does not go together has not met. */
+                        memcpy(there, p.met, n);
+                        for (size_t i = 0; i < p.meetings.n; i++)
+                                for (size_t k = 0; k < n; k++)
+                                        there[k] |= p.meetings.p[i].at[k];
                         for (size_t j = one->start[s]; j < one->start[s + 1] && !e; j++) {
                                 const struct row *o = &one->m.rows[one->member[j]];
                                 e = pair(&p, match_labels(ma, o->labels), o->labels, NULL, o, *ma->fill_many, 0, there,

@@ -244,7 +244,7 @@ struct error *eval(struct exec *q, const struct steps *st, struct node *n, struc
                 e = too_many_steps(q, st);
         if (e)
                 return e;
-        if (n->once && st->n > 1)
+        if (n->once && st->start != st->end)    /* also where the only step is not the end: a query of one time is other in sort() */
                 return eval_once(q, st, n, ret);
         struct value v = {.type = type_of(n)};
         if (v.type == VALUE_STRING)

@@ -94,6 +94,7 @@ struct worker {
         size_t failed_row;              /* of error */
         struct error *error;
         uint64_t *total_per_step, *read_per_step;       /* kept while rows are computed if the steps' stats keep them */
+        uint64_t *no_floats_per_step;                   /* of total_per_step, what windows without floats held; for quantile_over_time */
 };
 
 /* One query. */

@@ -521,6 +521,7 @@ struct error *range_row_mixed(const struct range_call *c, struct worker *wk, con
                 if (wk->total_per_step) {
                         wk->total_per_step[k] += total;
                         wk->read_per_step[k] += fresh;
+                        wk->no_floats_per_step[k] += w.floats.n ? 0 : total;
                 }
                 struct outcome o = {.v = absent()};
                 if (w.n > 0)

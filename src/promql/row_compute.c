@@ -245,6 +245,8 @@ void row_compute(struct rows *r, size_t i, struct worker *w)
         }
         for (size_t o = 0; o < r->n_ops; o++) {
                 if (!r->histograms[k]) {
+                        if (r->ops[o].only_histograms && column_count(out, r->steps->n))
+                                info->op_notes |= UINT32_C(1) << (2 * o);
                         r->ops[o].apply(&r->ops[o], out, r->steps->n);
                         continue;
                 }

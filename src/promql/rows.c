@@ -57,14 +57,15 @@ static struct error *per_step_stats_begin(struct exec *q, struct rows *r)
         }
         for (int i = 0; i < q->n_workers; i++) {
                 struct worker *w = &q->workers[i];
-                w->total_per_step = w->read_per_step = NULL;
+                w->total_per_step = w->read_per_step = w->no_floats_per_step = NULL;
                 if ((!s->total_per_step && !r->step_seen) || r->leaf == LEAF_MAT)
                         continue;
-                w->total_per_step = exec_alloc(q, 2 * r->steps->n, sizeof(uint64_t), &e);
+                w->total_per_step = exec_alloc(q, 3 * r->steps->n, sizeof(uint64_t), &e);
                 if (!w->total_per_step)
                         return e;
-                memset(w->total_per_step, 0, 2 * r->steps->n * sizeof(uint64_t));
+                memset(w->total_per_step, 0, 3 * r->steps->n * sizeof(uint64_t));
                 w->read_per_step = w->total_per_step + r->steps->n;
+                w->no_floats_per_step = w->read_per_step + r->steps->n;
         }
         return NULL;
 }
@@ -76,7 +77,7 @@ static void per_step_stats_end(struct exec *q, const struct rows *r)
                 struct worker *w = &q->workers[i];
                 for (size_t k = 0; w->total_per_step && k < r->steps->n; k++) {
                         if (r->step_seen)
-                                r->step_seen[k] = r->step_seen[k] || w->total_per_step[k] > 0;
+                                r->step_seen[k] = r->step_seen[k] || w->total_per_step[k] > w->no_floats_per_step[k];
                         if (!s->total_per_step)
                                 continue;
                         s->total_per_step[k] += w->total_per_step[k];
@@ -208,7 +209,7 @@ static struct error *finish(struct exec *q, struct rows *r, size_t n_out)
                 if (!op->is_minus) /* upstream changes those in place */
                         e = account_step_eval(q, r->before, n_out,
                                               r->n_with_samples + (op->c1 != NULL) + (op->c2 != NULL));
-                if (op->only_histograms && (r->n_with_floats || (r->op_notes >> (2 * i) & 1)))
+                if (op->only_histograms && (r->op_notes >> (2 * i) & 1))
                         note_binop_types(q, op->op, false, false, op->pos);
                 if (r->op_notes >> (2 * i) & 2)
                         note_binop_types(q, op->op, !op->swap, op->swap, op->pos);
@@ -281,10 +282,9 @@ static struct error *run(struct exec *q, struct rows *r, double *into,
                                      : r->leaf == LEAF_MAT ? 1
                                                            : r->infos[k].n_out;
                         n_out += out;
-                        r->has_samples[first + k] = r->leaf == LEAF_MAT ? out > 0 : r->infos[k].n_out > 0;
+                        r->has_samples[first + k] = r->leaf == LEAF_MAT || r->infos[k].n_out > 0;
                         r->has_floats[first + k] = r->has_samples[first + k] && r->infos[k].has_floats;
                         r->n_with_samples += r->has_samples[first + k];
-                        r->n_with_floats += r->has_samples[first + k] && !r->histograms[k];
                         if (r->row_h)
                                 r->row_h[first + k] = r->histograms[k];
                 }

@@ -36,7 +36,6 @@ struct rows {
         size_t batch_first;
         size_t n_with_samples;
         bool *has_samples, *has_floats; /* after rows_run */
-        size_t n_with_floats;           /* rows without a histogram column */
         uint32_t op_notes;              /* of all rows */
         bool *step_seen;                /* quantile_over_time: steps at which any row has a window with samples */
         uint64_t total_seen;

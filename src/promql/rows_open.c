@@ -269,7 +269,7 @@ static struct error *push_op(struct exec *q, const struct steps *st, struct node
 struct error *rows_open(struct exec *q, const struct steps *st, struct node *n, struct rows **ret)
 {
         struct error *e;
-        if (st->n == 0 || (n->once && st->n > 1) || !is_row_node(n)) {
+        if (st->n == 0 || (n->once && st->start != st->end) || !is_row_node(n)) {
                 struct mat m;
                 e = eval_mat(q, st, n, &m);
                 return e ? e : open_mat(q, st, n, &m, ret);
