@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* fuzz_model_expo.c — both text formats: the fast scanner and the grammars tell the same, a line that was read is
- * known, labels are bounded. */
+ * known, labels are bounded. Protobuf and converted histograms: every entry is sound. */
 #include <stdint.h>
 #include <stdlib.h>
 
@@ -90,6 +90,27 @@ static void run(enum expo_format f, Str body)
         expo_parser_done(&known);
 }
 
+/* All entries to the end or the first error. */
+static void run_histograms(enum expo_format f, Str body, struct expo_histograms how)
+{
+        struct expo_parser p;
+        error_ignore(expo_parser_init(&p, f, body), "cannot fail");
+        expo_parser_histograms(&p, how);
+        for (;;) {
+                struct expo_entry x;
+                struct error *e = expo_next(&p, &x);
+                if (e || x.type == EXPO_END) {
+                        error_ignore(e, "an error is an answer");
+                        break;
+                }
+                if (x.type == EXPO_SERIES || x.type == EXPO_HISTOGRAM)
+                        check_labels(&p, &x);
+                if (x.type == EXPO_HISTOGRAM)
+                        error_ignore(histogram_sample_check(x.histogram), "garbage is garbage");
+        }
+        expo_parser_done(&p);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
         /* A copy of just that size, so that reading past the end is seen. */
@@ -100,6 +121,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                 memcpy(copy, data, size);
         run(EXPO_TEXT, (Str){copy, size});
         run(EXPO_OPENMETRICS, (Str){copy, size});
+        for (int i = 0; i < 8; i++) {
+                struct expo_histograms how = {.no_native = i & 1, .keep_classic = i & 2, .to_custom = i & 4};
+                run_histograms(EXPO_PROTOBUF, (Str){copy, size}, how);
+                if (how.to_custom) {
+                        run_histograms(EXPO_TEXT, (Str){copy, size}, how);
+                        run_histograms(EXPO_OPENMETRICS, (Str){copy, size}, how);
+                }
+        }
         free(copy);
         return 0;
 }

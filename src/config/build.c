@@ -125,17 +125,8 @@ static void discovery_build(struct arena *a, const char *dir, struct file_scrape
         *ret = (struct discovery_conf){statics, s->statics.n, files, s->file_sd.n, dns, s->dns_sd.n};
 }
 
-static struct error *unsupported(const struct file_scrape *s, const char *key)
-{
-        return error_new(ERROR_UNSUPPORTED, "%s is not supported yet, in scrape config with job name \"" STR_FMT "\"", key, STR_ARG(s->job_name));
-}
-
 struct error *scrape_conf_build(struct arena *a, const char *dir, struct file_scrape *s, struct scrape_conf *ret)
 {
-        if (s->native == TRI_TRUE)
-                return unsupported(s, "scrape_native_histograms");
-        if (s->nhcb == TRI_TRUE)
-                return unsupported(s, "convert_classic_histograms_to_nhcb");
         s->failure_log_file = path_resolve(a, dir, s->failure_log_file);
         *ret = scrape_conf_defaults;
         ret->job_name = s->job_name;
@@ -170,6 +161,8 @@ struct error *scrape_conf_build(struct arena *a, const char *dir, struct file_sc
         if (!name_escaping_parse(s->escaping_scheme, &ret->name_escaping))
                 bug("escaping " STR_FMT " was checked before", STR_ARG(s->escaping_scheme));
         ret->failure_log_file = s->failure_log_file && *s->failure_log_file ? s->failure_log_file : NULL;
+        ret->scrape_native_histograms = s->native == TRI_TRUE;
+        ret->convert_classic_histograms_to_nhcb = s->nhcb == TRI_TRUE;
         ret->always_scrape_classic_histograms = s->classic == TRI_TRUE;
         ret->native_histogram_bucket_limit = s->bucket_limit;
         ret->native_histogram_min_bucket_factor = s->min_bucket_factor;

@@ -35,8 +35,6 @@ TEST(config_parse, names_what_is_not_supported_yet)
         refused_case("rule_files: [a.yml]\n", "line 1: rule_files is not supported yet");
         refused_case("remote_write: [{url: 'http://x/'}]\n", "line 1: remote_write is not supported yet");
         refused_case("scrape_configs:\n- job_name: a\n  consul_sd_configs: [{server: x}]\n", "line 3: consul_sd_configs is not supported yet");
-        refused_case("global: {scrape_native_histograms: true}\nscrape_configs:\n- job_name: a\n",
-                     "scrape_native_histograms is not supported yet, in scrape config with job name \"a\"");
         struct config *c;
         CHECK_OK(config_parse(STR("rule_files: []\nremote_write:\nalerting: {}\n"), ".", NULL, &c));
         config_unref(c);

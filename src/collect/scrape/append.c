@@ -4,8 +4,8 @@
  * The usual line is one hash that equals that of the text that came after the last one in the scrape before, a value, and
  * one append by reference. Nothing is allocated for it. */
 #include "collect/scrape/cache_impl.h"
+#include "collect/scrape/histogram_limit.h"
 #include "collect/scrape/target.h"
-#include "model/expo/parse.h"
 
 enum { AHEAD_MAX_MS = 10 * 60 * 1000 }; /* samples further in the future are out of bounds */
 
@@ -21,9 +21,10 @@ struct appending {
         uint32_t expected; /* whose text should come next */
         uint32_t last;     /* whose text came last */
         struct expo_parser parser;
-        struct arena arena; /* one exemplar's labels */
+        struct arena arena; /* one exemplar's labels, or one histogram made coarser */
+        const struct error *histogram_error; /* the one at hand is over its limit of buckets */
 };
-enum { EXEMPLAR_BYTES_MAX = 1 << 20 };
+enum { SAMPLE_BYTES_MAX = 64 << 20 };
 
 static void iteration_start(struct scrape_cache *c)
 {
@@ -132,16 +133,28 @@ struct error *scrape_cache_append_stale(struct scrape_cache *c, struct appender 
 
 /* ---- samples ---- */
 
+static struct error *append_value(struct appending *a, SeriesRef ref, Labels ls, TimeMs t, const struct expo_entry *x,
+                                  SeriesRef *ret_ref)
+{
+        if (LIKELY(x->type == EXPO_SERIES))
+                return appender_append(a->app, ref, ls, t, x->value, ret_ref);
+        return appender_append_histogram(a->app, ref, ls, t, x->histogram, ret_ref);
+}
+
 /* The storage, behind the limits that apply to samples. *ret_counted: it counts for series_added. */
-static struct error *append_limited(struct appending *a, SeriesRef ref, Labels ls, TimeMs t, double v,
-                                    SeriesRef *ret_ref)
+static struct error *append_limited(struct appending *a, SeriesRef ref, Labels ls, TimeMs t,
+                                    const struct expo_entry *x, SeriesRef *ret_ref)
 {
         uint64_t limit = a->how->conf->sample_limit;
+        bool is_histogram = x->type == EXPO_HISTOGRAM;
+        if (is_histogram && a->histogram_error)
+                return &bucket_limit_error;
+        double v = is_histogram ? histogram_sample_sum(x->histogram) : x->value;
         if (limit > 0 && (ref == 0 || !is_stale_nan(v)) && ++a->limited > limit)
                 return &sample_limit_error;
         if (t > a->max_t)
                 return &error_out_of_bounds;
-        return appender_append(a->app, ref, ls, t, v, ret_ref);
+        return append_value(a, ref, ls, t, x, ret_ref);
 }
 
 /* The storage has dropped the series behind a reference: its labels are worked out again. */
@@ -155,7 +168,7 @@ static struct error *append_again(struct appending *a, struct scrape_series *s, 
         if (ls.n == 0)
                 return error_new(ERROR_INTERNAL, "labels of a known series were dropped");
         SeriesRef ref = 0;
-        e = appender_append(a->app, 0, ls, t, x->value, &ref);
+        e = append_value(a, 0, ls, t, x, &ref);
         if (!e)
                 s->ref = ref;
         return e;
@@ -169,6 +182,8 @@ static struct error *judge(struct appending *a, struct error *e, bool *ret_ok)
                 return NULL;
         if (e == &sample_limit_error)
                 a->r->over_sample_limit = true;
+        else if (e == &bucket_limit_error)
+                a->r->over_bucket_limit = true;
         else if (e == &error_out_of_order_sample)
                 a->r->out_of_order++;
         else if (e == &error_duplicate_sample)
@@ -191,17 +206,44 @@ static void chain(struct appending *a, uint32_t i)
         a->expected = c->v.p[i].next;
 }
 
-/* Whatever is wrong with an exemplar, the scrape goes on. */
-static void append_exemplar(struct appending *a, SeriesRef ref, const struct expo_entry *x, TimeMs t)
+static bool has_exemplars(const struct expo_entry *x)
 {
-        struct exemplar one = {.value = x->exemplar_value, .t = x->exemplar_has_t ? x->exemplar_t : t, .has_t = x->exemplar_has_t};
-        arena_clear(&a->arena);
-        struct error *e = expo_exemplar_labels(x, &a->arena, &one.labels);
-        if (!e)
-                e = appender_append_exemplar(a->app, ref, (Labels){NULL, 0}, &one);
+        return x->has_exemplar || x->n_exemplars > 0;
+}
+
+/* Whatever is wrong with an exemplar, the scrape goes on. */
+static void append_exemplar(struct appending *a, SeriesRef ref, const struct expo_exemplar *x, TimeMs t)
+{
+        struct exemplar one = {.labels = x->labels, .value = x->value, .t = x->has_t ? x->t : t, .has_t = x->has_t};
+        struct error *e = appender_append_exemplar(a->app, ref, (Labels){NULL, 0}, &one);
         a->r->exemplars_out_of_order += e == &error_out_of_order_exemplar;
         if (e)
                 error_ignore(e, "samples are worth more");
+}
+
+static int exemplar_cmp(const void *a, const void *b)
+{
+        const struct expo_exemplar *x = a, *y = b;
+        int t = (x->t > y->t) - (x->t < y->t);
+        return t ? t : (x->value > y->value) - (x->value < y->value);
+}
+
+/* Oldest first: those of a histogram come in the order of its buckets. */
+static void append_exemplars(struct appending *a, SeriesRef ref, const struct expo_entry *x, TimeMs t)
+{
+        if (x->n_exemplars > 1)
+                qsort(x->exemplars, x->n_exemplars, sizeof x->exemplars[0], exemplar_cmp);
+        for (size_t i = 0; i < x->n_exemplars; i++)
+                append_exemplar(a, ref, &x->exemplars[i], t);
+        if (!x->has_exemplar)
+                return;
+        struct expo_exemplar one = {.value = x->exemplar_value, .t = x->exemplar_t, .has_t = x->exemplar_has_t};
+        arena_clear(&a->arena);
+        struct error *e = expo_exemplar_labels(x, &a->arena, &one.labels);
+        if (e)
+                error_ignore(e, "samples are worth more");
+        else
+                append_exemplar(a, ref, &one, t);
 }
 
 static struct error *known_sample(struct appending *a, uint32_t i, const struct expo_entry *x)
@@ -226,7 +268,7 @@ static struct error *known_sample(struct appending *a, uint32_t i, const struct 
                 e = &error_duplicate_sample;
         } else {
                 SeriesRef ref = s->ref;
-                e = append_limited(a, s->ref, (Labels){NULL, 0}, t, x->value, &ref);
+                e = append_limited(a, s->ref, (Labels){NULL, 0}, t, x, &ref);
                 if (UNLIKELY(e && error_is(e, ERROR_NOT_FOUND))) {
                         error_free(e);
                         e = append_again(a, s, x, t);
@@ -241,8 +283,8 @@ static struct error *known_sample(struct appending *a, uint32_t i, const struct 
         if (ok && (!own_time || conf->track_timestamps_staleness))
                 cache_track(c, s);
         a->r->added++;
-        if (UNLIKELY(x->has_exemplar))
-                append_exemplar(a, s->ref, x, t);
+        if (UNLIKELY(has_exemplars(x)))
+                append_exemplars(a, s->ref, x, t);
         return NULL;
 }
 
@@ -260,15 +302,15 @@ static struct error *new_sample(struct appending *a, uint32_t dead, uint64_t has
         bool own_time = x->has_t && conf->honor_timestamps, ok = true;
         SeriesRef ref = 0;
         if (ls.n > 0) {
-                e = judge(a, append_limited(a, 0, ls, own_time ? x->t : a->t, x->value, &ref), &ok);
+                e = judge(a, append_limited(a, 0, ls, own_time ? x->t : a->t, x, &ref), &ok);
                 if (e)
                         return e;
                 a->r->added++;
                 if (!ok || ref == 0)
                         return NULL;
-                a->r->series_added += !a->r->over_sample_limit;
-                if (UNLIKELY(x->has_exemplar))
-                        append_exemplar(a, ref, x, own_time ? x->t : a->t);
+                a->r->series_added += !a->r->over_sample_limit && !a->r->over_bucket_limit;
+                if (UNLIKELY(has_exemplars(x)))
+                        append_exemplars(a, ref, x, own_time ? x->t : a->t);
         }
 
         uint32_t i = dead != SERIES_NONE ? dead : cache_add(c, x->series, hash);
@@ -286,7 +328,7 @@ static struct error *new_sample(struct appending *a, uint32_t dead, uint64_t has
         return NULL;
 }
 
-static struct error *append_entry(struct appending *a, const struct expo_entry *x)
+static struct error *append_entry(struct appending *a, struct expo_entry *x)
 {
         struct scrape_cache *c = a->c;
         switch (x->type) {
@@ -301,6 +343,13 @@ static struct error *append_entry(struct appending *a, const struct expo_entry *
                 return NULL;
         case EXPO_SERIES:
                 break;
+        case EXPO_HISTOGRAM: {
+                struct error *e = histogram_limit(a->how->conf, &a->arena, &x->histogram);
+                if (e && e != &bucket_limit_error)
+                        return e;
+                a->histogram_error = e;
+                break;
+        }
         case EXPO_COMMENT:
         case EXPO_END:
                 return NULL;
@@ -324,8 +373,8 @@ static bool next_is_expected(struct appending *a, struct expo_entry *x)
 
 static struct error *append_body(struct appending *a)
 {
+        struct expo_entry x = {.type = EXPO_SERIES};
         for (;;) {
-                struct expo_entry x;
                 if (next_is_expected(a, &x)) {
                         struct error *e = known_sample(a, a->expected, &x);
                         if (e)
@@ -375,12 +424,15 @@ struct error *scrape_cache_append(struct scrape_cache *c, const struct scrape_ho
         e = expo_parser_init(&a.parser, format, body);
         if (e)
                 return e;
-        arena_init(&a.arena, EXEMPLAR_BYTES_MAX);
+        expo_parser_histograms(&a.parser, how->histograms);
+        arena_init(&a.arena, SAMPLE_BYTES_MAX);
         e = append_body(&a);
         expo_parser_done(&a.parser);
         arena_done(&a.arena);
         if (!e && ret->over_sample_limit)
                 e = &sample_limit_error;
+        if (!e && ret->over_bucket_limit)
+                e = &bucket_limit_error;
         if (!e)
                 e = mark_vanished(c, app, t);
         if (e)

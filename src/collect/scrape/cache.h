@@ -15,6 +15,7 @@
 
 #include "collect/scrape/conf.h"
 #include "collect/scrape/metadata.h"
+#include "model/expo/parse.h"
 #include "storage/storage.h"
 
 /* Working memory for labels, shared by all targets of a loop. */
@@ -30,6 +31,7 @@ struct scrape_how {
         const struct scrape_conf *conf;
         Labels target; /* public labels */
         struct scrape_scratch *scratch;
+        struct expo_histograms histograms; /* what becomes of them */
 };
 
 struct scrape_result {
@@ -37,7 +39,7 @@ struct scrape_result {
         uint64_t added;        /* of them left after relabelling */
         uint64_t series_added; /* not in the scrape before */
         uint64_t out_of_order, duplicates, out_of_bounds, exemplars_out_of_order;
-        bool over_sample_limit, over_label_limit;
+        bool over_sample_limit, over_label_limit, over_bucket_limit;
         bool bad_content_type; /* the error is about the Content-Type */
 };
 

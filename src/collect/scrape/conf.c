@@ -146,7 +146,9 @@ bool scrape_conf_cache_eq(const struct scrape_conf *a, const struct scrape_conf 
                rules_eq(a->metric_relabel, a->n_metric_relabel, b->metric_relabel, b->n_metric_relabel) &&
                a->scrape_native_histograms == b->scrape_native_histograms &&
                a->always_scrape_classic_histograms == b->always_scrape_classic_histograms &&
-               a->convert_classic_histograms_to_nhcb == b->convert_classic_histograms_to_nhcb;
+               a->convert_classic_histograms_to_nhcb == b->convert_classic_histograms_to_nhcb &&
+               a->native_histogram_bucket_limit == b->native_histogram_bucket_limit &&
+               a->native_histogram_min_bucket_factor == b->native_histogram_min_bucket_factor;
 }
 
 bool scrape_conf_eq(const struct scrape_conf *a, const struct scrape_conf *b)

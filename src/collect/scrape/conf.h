@@ -20,7 +20,7 @@ enum scrape_protocol {
         SCRAPE_OPENMETRICS_0_0_1,
         SCRAPE_TEXT_1_0_0,
         SCRAPE_TEXT_0_0_4,
-        SCRAPE_PROTOBUF, /* may be asked for; a protobuf answer fails the scrape */
+        SCRAPE_PROTOBUF,
 };
 enum { SCRAPE_PROTOCOLS_MAX = 5 };
 /* "OpenMetricsText1.0.0", …; false: no such name. */
@@ -60,10 +60,10 @@ struct scrape_conf {
         size_t n_relabel, n_metric_relabel;
         struct discovery_conf discovery;
 
-        /* Native histograms: known keys; config/ refuses anything but the defaults, the labels of targets show them. */
+        /* Histograms: defaults of what a target's labels (__scrape_native_histograms__ …) may say otherwise. */
         bool scrape_native_histograms, always_scrape_classic_histograms, convert_classic_histograms_to_nhcb;
-        uint64_t native_histogram_bucket_limit;
-        double native_histogram_min_bucket_factor;
+        uint64_t native_histogram_bucket_limit;    /* of one histogram: made coarser, then the scrape fails; 0: none */
+        double native_histogram_min_bucket_factor; /* finer ones are made coarser; 0: none */
 };
 /* 1m, 10s, /metrics, http, honor_timestamps, compression, the four text protocols, utf8. No job name. */
 extern const struct scrape_conf scrape_conf_defaults;

@@ -8,6 +8,7 @@
 
 #include "codec/float_text.h"
 #include "collect/scrape/cache_impl.h"
+#include "collect/scrape/target.h"
 #include "storage/decode.h"
 #include "storage/memory.h"
 
@@ -47,7 +48,7 @@ static inline void fixture_done(struct fixture *f)
 
 static inline struct scrape_how fixture_how(struct fixture *f)
 {
-        return (struct scrape_how){&f->conf, {f->target, 2}, &f->scratch};
+        return (struct scrape_how){&f->conf, {f->target, 2}, &f->scratch, scrape_target_histograms(&f->conf, (Labels){NULL, 0})};
 }
 
 /* True: the target would be up. */
@@ -93,18 +94,20 @@ static inline void fixture_dump(struct fixture *f, struct buf *out)
                 e = querier_select(
                         q, &(struct select_hints){.start_ms = TIME_MS_MIN, .end_ms = TIME_MS_MAX, .sorted = true},
                         (const struct matcher *const[]){any}, 1, &set);
-        struct samples s = SAMPLES_INIT;
+        struct mixed s;
         for (bool more = true; !e && more;) {
                 struct series series;
                 e = series_set_next(set, &series, &more);
                 if (e || !more)
                         break;
-                e = series_decode(&series, TIME_MS_MIN, TIME_MS_MAX, &s);
+                e = series_decode_mixed(&series, TIME_MS_MIN, TIME_MS_MAX, &a, &s);
                 for (size_t i = 0; !e && i < s.n; i++) {
                         labels_print(out, series.labels);
                         buf_printf(out, " %lld ", (long long)s.t[i]);
                         if (is_stale_nan(s.v[i]))
                                 buf_puts(out, "stale");
+                        else if (s.h && s.h[i])
+                                buf_put_histogram_json(out, s.h[i]);
                         else
                                 buf_put_sample_value(out, s.v[i]);
                         buf_putc(out, '\n');
@@ -112,7 +115,6 @@ static inline void fixture_dump(struct fixture *f, struct buf *out)
         }
         if (e)
                 bug("dump: %s", error_str(e));
-        samples_done(&s);
         matcher_free(any);
         querier_close(q);
         arena_done(&a);

@@ -97,7 +97,10 @@ void scrape_target_force_error(struct scrape_target *t, const char *text)
 
 static struct scrape_how how_of(const struct scrape_target *t)
 {
-        return (struct scrape_how){.conf = t->conf->c, .target = t->labels, .scratch = &t->loop->scratch};
+        return (struct scrape_how){.conf = t->conf->c,
+                                   .target = t->labels,
+                                   .scratch = &t->loop->scratch,
+                                   .histograms = scrape_target_histograms(t->conf->c, t->all)};
 }
 
 static void set_cache(struct scrape_target *t, struct scrape_cache *c)
@@ -133,6 +136,7 @@ static void count_result(struct scrape_metrics *s, const struct scrape_result *r
         count(s->out_of_bounds, (double)r->out_of_bounds);
         count(s->exemplars_out_of_order, (double)r->exemplars_out_of_order);
         count(s->over_sample_limit, r->over_sample_limit);
+        count(s->over_bucket_limit, r->over_bucket_limit);
         count(s->over_label_limit, r->over_label_limit);
 }
 

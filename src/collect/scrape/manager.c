@@ -166,17 +166,6 @@ static struct pool_conf *pool_conf_new(struct scrape_manager *m, const struct sc
         return p;
 }
 
-static struct error *check_conf(const struct scrape_conf *c)
-{
-        const char *what = c->scrape_native_histograms             ? "scrape_native_histograms"
-                           : c->always_scrape_classic_histograms   ? "always_scrape_classic_histograms"
-                           : c->convert_classic_histograms_to_nhcb ? "convert_classic_histograms_to_nhcb"
-                                                                   : NULL;
-        if (what)
-                return error_new(ERROR_UNSUPPORTED, "job " STR_FMT ": %s is not supported", STR_ARG(c->job_name), what);
-        return NULL;
-}
-
 static void apply_locked(struct scrape_manager *m)
 {
         size_t n = 0;
@@ -206,14 +195,6 @@ static void conf_vec_clear(struct scrape_manager *m)
 
 struct error *scrape_manager_apply(struct scrape_manager *m, const struct scrape_manager_conf *take_conf)
 {
-        for (size_t i = 0; i < take_conf->n_scrapes; i++) {
-                struct error *e = check_conf(&take_conf->scrapes[i]);
-                if (e) {
-                        if (take_conf->release)
-                                take_conf->release(take_conf->owner);
-                        return error_wrap(e, "failed to apply the new configuration");
-                }
-        }
         struct conf_owner *o = mem_new(struct conf_owner);
         *o = (struct conf_owner){.refs = 1, .release = take_conf->release, .owner = take_conf->owner};
 

@@ -388,17 +388,6 @@ TEST(scrape_manager, dropped_targets_are_listed_up_to_their_limit)
         relabel_rule_done(&r);
 }
 
-TEST(scrape_manager, native_histograms_are_refused_by_name)
-{
-        struct world w;
-        world_init(&w);
-        struct scrape_conf c = fast_job();
-        c.scrape_native_histograms = true;
-        CHECK_ERROR(scrape_manager_apply(w.m, &(struct scrape_manager_conf){.scrapes = &c, .n_scrapes = 1}),
-                    "failed to apply the new configuration: job j: scrape_native_histograms is not supported");
-        world_done(&w);
-}
-
 TEST(scrape_manager, failures_are_logged_to_their_file)
 {
         struct world w;

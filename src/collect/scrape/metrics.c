@@ -85,8 +85,9 @@ void scrape_metrics_make(struct scrape_metrics *s, struct metric_registry *r)
         s->over_label_limit = metric_counter(
                 r, "prometheus_target_scrape_pool_exceeded_label_limits_total",
                 "Total number of times scrape pools hit the label limits, during sync or config reload.");
-        metric_counter(r, "prometheus_target_scrapes_exceeded_native_histogram_bucket_limit_total",
-                       "Total number of scrapes that hit the native histogram bucket limit and were rejected.");
+        s->over_bucket_limit =
+                metric_counter(r, "prometheus_target_scrapes_exceeded_native_histogram_bucket_limit_total",
+                               "Total number of scrapes that hit the native histogram bucket limit and were rejected.");
         s->exemplars_out_of_order =
                 metric_counter(r, "prometheus_target_scrapes_exemplar_out_of_order_total",
                                "Total number of exemplar rejected due to not being out of the expected order.");

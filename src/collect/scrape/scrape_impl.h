@@ -48,7 +48,7 @@ void failure_log_write(struct failure_log *f, Str job, Str target, const char *m
 
 struct scrape_metrics {
         struct metric *pools, *pools_failed, *reloads, *reloads_failed, *over_target_limit, *over_label_limit;
-        struct metric *over_body_limit, *over_sample_limit, *flush_forced, *duplicates, *out_of_order, *out_of_bounds;
+        struct metric *over_body_limit, *over_sample_limit, *over_bucket_limit, *flush_forced, *duplicates, *out_of_order, *out_of_bounds;
         struct metric *exemplars_out_of_order, *scrape_duration;
         struct metric_family *reload_length, *target_limit, *targets, *syncs, *sync_length, *sync_histogram,
                 *sync_failed;

@@ -71,14 +71,33 @@ static struct error *quoted_error(const char *fmt_before, Str s, const char *aft
 }
 
 /* Go's strconv.ParseBool. */
-static bool is_go_bool(Str s)
+static bool go_bool(Str s, bool *ret)
 {
         static const char *const words[] = {"1", "t", "T", "TRUE",  "true",  "True",
                                             "0", "f", "F", "FALSE", "false", "False"};
         for (size_t i = 0; i < ARRAY_LEN(words); i++)
-                if (str_eq(s, str_from(words[i])))
+                if (str_eq(s, str_from(words[i]))) {
+                        *ret = i < ARRAY_LEN(words) / 2;
                         return true;
+                }
         return false;
+}
+
+static bool bool_label(Labels all, Str name, bool otherwise)
+{
+        bool v;
+        return go_bool(labels_get(all, name), &v) ? v : otherwise;
+}
+
+struct expo_histograms scrape_target_histograms(const struct scrape_conf *c, Labels all)
+{
+        return (struct expo_histograms){
+                .no_native = !bool_label(all, STR("__scrape_native_histograms__"), c->scrape_native_histograms),
+                .keep_classic = bool_label(all, STR("__always_scrape_classic_histograms__"),
+                                           c->always_scrape_classic_histograms),
+                .to_custom = bool_label(all, STR("__convert_classic_histograms_to_nhcb__"),
+                                        c->convert_classic_histograms_to_nhcb),
+        };
 }
 
 static struct error *check_times(const struct labels_builder *b)
@@ -116,7 +135,8 @@ static struct error *check_bools(const struct labels_builder *b)
         };
         for (size_t i = 0; i < ARRAY_LEN(flags); i++) {
                 Str v = labels_builder_get(b, flags[i].name);
-                if (!str_is_empty(v) && !is_go_bool(v))
+                bool ignored;
+                if (!str_is_empty(v) && !go_bool(v, &ignored))
                         return error_wrap(quoted_error("strconv.ParseBool: parsing ", v, ": invalid syntax"),
                                           "error parsing %s", flags[i].what);
         }

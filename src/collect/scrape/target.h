@@ -9,6 +9,7 @@
 #define COLLECT_SCRAPE_TARGET_H
 
 #include "collect/scrape/conf.h"
+#include "model/expo/parse.h"
 
 #define LABEL_ADDRESS         "__address__"
 #define LABEL_SCHEME          "__scheme__"
@@ -32,6 +33,9 @@ uint64_t target_hash(Labels all, Str url);
 int64_t target_offset_ns(uint64_t hash, uint64_t seed, int64_t interval_ns, int64_t now_ns);
 /* The seed: host name and external labels. */
 uint64_t target_offset_seed(Str hostname, Labels external);
+
+/* What becomes of its histograms: what its labels say, else the conf. all: with __-labels. */
+struct expo_histograms scrape_target_histograms(const struct scrape_conf *c, Labels all);
 
 void scrape_accept_header(const struct scrape_conf *c, struct buf *b);
 /* The media type that a body without a usable Content-Type is taken for; empty: none. */

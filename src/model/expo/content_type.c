@@ -160,8 +160,7 @@ struct error *expo_format_of(Str content_type, Str fallback, enum expo_format *r
         } else if (str_eq_nocase(media_type, STR("application/openmetrics-text"))) {
                 *ret = EXPO_OPENMETRICS;
         } else {
-                error_free(e);
-                return error_new(ERROR_UNSUPPORTED, "the protobuf exposition format is not supported");
+                *ret = EXPO_PROTOBUF;
         }
         *ret_warning = e;
         return NULL;

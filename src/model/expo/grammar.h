@@ -3,6 +3,7 @@
 #ifndef MODEL_EXPO_GRAMMAR_H
 #define MODEL_EXPO_GRAMMAR_H
 
+#include "codec/float_text.h"
 #include "model/expo/lex.h"
 #include "model/expo/parse.h"
 
@@ -12,6 +13,9 @@ struct error *grammar_openmetrics(struct expo_parser *p, struct expo_entry *x) M
 /* The value and what follows it to the end of the line, when `series` was read by other means. False: leave it to the
  * grammar. */
 bool grammar_openmetrics_end(struct expo_parser *p, size_t after_series, struct expo_entry *x);
+
+/* expo_next of the two texts, before any conversion. */
+struct error *expo_next_line(struct expo_parser *p, struct expo_entry *x) MUST_CHECK;
 
 /* One entry if it has the usual shape; false and nothing consumed otherwise. */
 bool fast_next(struct expo_parser *p, struct expo_entry *x);
@@ -24,6 +28,10 @@ Str grammar_help_text(struct expo_parser *p, Str raw);
 size_t grammar_unescape(Str s, bool quotes, char *ret); /* \\ \n and with quotes \" ; returns the length, at most s.n */
 
 bool grammar_is_created(const struct expo_parser *p, Str series); /* a _created line of a family that may have them */
+
+/* As OpenMetrics writes the numbers of le and quantile: with a point or an exponent. Returns the length. */
+enum { EXPO_NUMBER_MAX_BYTES = FLOAT_TEXT_MAX_BYTES + 2 };
+size_t expo_number(double v, char ret[EXPO_NUMBER_MAX_BYTES]);
 
 /* What a byte may be. */
 enum { LABEL_START = 1, LABEL_REST = 2, METRIC_START = 4, METRIC_REST = 8, DIGIT = 16 };

@@ -2,16 +2,32 @@
 #include "model/expo/parse.h"
 
 #include "model/expo/grammar.h"
+#include "model/expo/nhcb.h"
+#include "model/expo/protobuf.h"
 
 struct error *expo_parser_init(struct expo_parser *p, enum expo_format f, Str body)
 {
         *p = (struct expo_parser){.format = f, .start = body.n ? body.p : "", .n = body.n, .state = LEX_INIT};
+        if (f == EXPO_PROTOBUF)
+                p->n = 0; /* no lines: nothing for expo_peek */
         buf_init(&p->help, BUF_NO_LIMIT); /* a help text is no longer than the body */
+        if (f == EXPO_PROTOBUF)
+                p->proto = expo_proto_new(body);
         return NULL;
+}
+
+void expo_parser_histograms(struct expo_parser *p, struct expo_histograms h)
+{
+        if (p->proto)
+                expo_proto_histograms(p->proto, h);
+        else if (h.to_custom && !p->nhcb)
+                p->nhcb = expo_nhcb_new(h.keep_classic);
 }
 
 void expo_parser_done(struct expo_parser *p)
 {
+        expo_proto_free(p->proto);
+        expo_nhcb_free(p->nhcb);
         buf_done(&p->help);
 }
 
@@ -103,6 +119,16 @@ bool grammar_is_created(const struct expo_parser *p, Str series)
 }
 
 struct error *expo_next(struct expo_parser *p, struct expo_entry *ret)
+{
+        ret->has_t = ret->has_exemplar = ret->has_labels = false;
+        ret->n_exemplars = 0;
+        ret->start_t = 0;
+        if (p->proto)
+                return expo_proto_next(p->proto, ret);
+        return p->nhcb ? expo_nhcb_next(p->nhcb, p, ret) : expo_next_line(p, ret);
+}
+
+struct error *expo_next_line(struct expo_parser *p, struct expo_entry *ret)
 {
         for (;;) {
                 if (p->exact_only || !fast_next(p, ret)) {

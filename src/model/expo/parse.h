@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* parse.h — the text exposition formats, read in place, one entry a call.
+/* parse.h — the exposition formats, one entry a call; texts are read in place.
  *
  *   struct expo_parser p;
  *   e = expo_parser_init(&p, EXPO_TEXT, body);
@@ -12,25 +12,39 @@
  *
  * Well-formed lines of the usual shape are read by a scanner in parse_fast.c; every other line is read again from its
  * start by the tokenizers of lex.c and the two grammars, which know all that upstream takes and the text of each
- * refusal. Threads: one owner.  Upstream: model/textparse/{promparse,openmetricsparse}.go; formats:
- * exposition_formats.md, OpenMetrics 1.0. */
+ * refusal. Protobuf (protobuf.c) gives the same entries as if it were text, and native histograms; so does the conversion
+ * of classic histograms (nhcb.c), whatever the format. Threads: one owner.
+ * Upstream: model/textparse/{promparse,openmetricsparse,protobufparse,nhcbparse}.go; formats: exposition_formats.md,
+ * OpenMetrics 1.0, io/prometheus/client/metrics.proto. */
 #ifndef MODEL_EXPO_PARSE_H
 #define MODEL_EXPO_PARSE_H
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "model/histogram.h"
 #include "model/labels.h"
 #include "model/metric_type.h"
 
-enum expo_format { EXPO_TEXT, EXPO_OPENMETRICS };
-enum expo_entry_type { EXPO_END, EXPO_SERIES, EXPO_HELP, EXPO_TYPE, EXPO_UNIT, EXPO_COMMENT };
+enum expo_format { EXPO_TEXT, EXPO_OPENMETRICS, EXPO_PROTOBUF };
+enum expo_entry_type { EXPO_END, EXPO_SERIES, EXPO_HISTOGRAM, EXPO_HELP, EXPO_TYPE, EXPO_UNIT, EXPO_COMMENT };
+struct expo_exemplar {
+        Labels labels;
+        double value;
+        TimeMs t;
+        bool has_t;
+};
 struct expo_entry {
         enum expo_entry_type type;
-        /* EXPO_SERIES */
-        bool has_t, has_exemplar;
-        Str series;   /* bytes of name and labels as written */
-        double value; /* a NaN has NORMAL_NAN_BITS */
+        /* EXPO_SERIES, EXPO_HISTOGRAM */
+        bool has_t, has_exemplar, has_labels;
+        Str series;   /* bytes of name and labels as written; of protobuf: any that are the series' own */
+        double value; /* a NaN has NORMAL_NAN_BITS; not of EXPO_HISTOGRAM */
         TimeMs t;     /* explicit timestamp, if has_t */
+        struct histogram_sample histogram;     /* EXPO_HISTOGRAM: valid until the next call, the caller may change it */
+        Labels labels;                         /* has_labels: what expo_labels gives; valid until the next call */
+        struct expo_exemplar *exemplars;       /* those that came as values: protobuf, converted histograms */
+        size_t n_exemplars;
+        TimeMs start_t; /* when counting began, of protobuf; 0: not told */
         /* EXPO_HELP, EXPO_TYPE, EXPO_UNIT */
         Str family; /* name as written, without quotes */
         Str text;   /* help (unescaped: in the parser's own scratch, valid until the next call), unit, comment */
@@ -41,8 +55,18 @@ struct expo_entry {
         TimeMs exemplar_t;
         bool exemplar_has_t;
 };
+struct expo_proto;
+struct expo_nhcb;
+/* What becomes of histograms. All false: native ones are given, and no classic series beside them. */
+struct expo_histograms {
+        bool no_native;    /* native parts are not looked at (the default of a scrape) */
+        bool keep_classic; /* classic series too, where there is a native histogram or one is made of them */
+        bool to_custom;    /* classic ones become native ones with custom buckets */
+};
 struct expo_parser {
         enum expo_format format;
+        struct expo_proto *proto; /* EXPO_PROTOBUF */
+        struct expo_nhcb *nhcb;   /* text with to_custom */
         bool skip_created; /* OpenMetrics: lines of _created are read and not given; set it after init */
         bool exact_only;   /* for tests: never the fast scanner */
         const char *start; /* the body */
@@ -52,6 +76,8 @@ struct expo_parser {
         struct buf help;              /* scratch for an unescaped help text */
 };
 struct error *expo_parser_init(struct expo_parser *p, enum expo_format f, Str body) MUST_CHECK;
+/* Before the first expo_next; without it no_native alone is set. */
+void expo_parser_histograms(struct expo_parser *p, struct expo_histograms h);
 void expo_parser_done(struct expo_parser *p);
 struct error *expo_next(struct expo_parser *p, struct expo_entry *ret) MUST_CHECK;
 /* If the next bytes are exactly `series` followed by white space and a value (and all of the line is well-formed):
@@ -70,7 +96,7 @@ struct error *expo_labels(const struct expo_parser *p, const struct expo_entry *
 /* The labels of the entry's exemplar, sorted, not unescaped (as upstream). */
 struct error *expo_exemplar_labels(const struct expo_entry *x, struct arena *a, Labels *ret) MUST_CHECK;
 /* From a Content-Type header and the target's fallback_scrape_protocol (its media type, as "text/plain"; empty: none).
- * An error when no format is left or protobuf is asked for (ERROR_UNSUPPORTED). *ret_warning: what upstream logs when
+ * An error when no format is left. *ret_warning: what upstream logs when
  * the fallback had to be used, else NULL; owned. */
 struct error *expo_format_of(Str content_type, Str fallback_media_type, enum expo_format *ret,
                              struct error **ret_warning) MUST_CHECK;

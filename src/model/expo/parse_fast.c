@@ -252,7 +252,7 @@ static inline bool scan_end(struct expo_parser *p, const char *q, Str series, st
 
 Str expo_peek(const struct expo_parser *p, size_t n)
 {
-        if (p->at >= p->n || p->n - p->at <= n)
+        if (p->at >= p->n || p->n - p->at <= n || p->nhcb)
                 return (Str){NULL, 0};
         const char *line = p->start + p->at;
         return line[n] == ' ' || line[n] == '\t' ? (Str){line, n} : (Str){NULL, 0};
@@ -260,7 +260,7 @@ Str expo_peek(const struct expo_parser *p, size_t n)
 
 bool expo_next_known(struct expo_parser *p, Str series, struct expo_entry *ret)
 {
-        if (UNLIKELY(p->state != LEX_INIT || p->at >= p->n || p->n - p->at <= series.n || series.n == 0))
+        if (UNLIKELY(p->state != LEX_INIT || p->at >= p->n || p->n - p->at <= series.n || series.n == 0 || p->nhcb))
                 return false;
         const char *line = p->start + p->at;
         if (series.p != line && memcmp(line, series.p, series.n) != 0)

@@ -2,7 +2,6 @@
 /* series.c — the labels of a sample, from the bytes that a grammar has accepted. */
 #include <math.h>
 
-#include "codec/float_text.h"
 #include "model/expo/grammar.h"
 
 static bool is_blank(char c)
@@ -115,7 +114,16 @@ static bool is_normal(Str s)
         return part == 1 || s.p[s.n - 1] != '0';
 }
 
-/* The number as OpenMetrics writes it: with a point or an exponent. */
+size_t expo_number(double v, char ret[EXPO_NUMBER_MAX_BYTES])
+{
+        size_t n = float_print(v == 0 ? 0 : v, 'g', ret); /* no -0 */
+        if (!isnan(v) && !isinf(v) && !memchr(ret, '.', n) && !memchr(ret, 'e', n)) {
+                ret[n++] = '.';
+                ret[n++] = '0';
+        }
+        return n;
+}
+
 static bool normalize(Str s, struct arena *a, Str *ret)
 {
         double v;
@@ -123,12 +131,8 @@ static bool normalize(Str s, struct arena *a, Str *ret)
         *ret = s;
         if (is_normal(s) || !float_parse(s, &v, &range) || range)
                 return true;
-        char text[FLOAT_TEXT_MAX_BYTES + 2];
-        size_t n = float_print(v == 0 ? 0 : v, 'g', text); /* no -0 */
-        if (!isnan(v) && !isinf(v) && !memchr(text, '.', n) && !memchr(text, 'e', n)) {
-                text[n++] = '.';
-                text[n++] = '0';
-        }
+        char text[EXPO_NUMBER_MAX_BYTES];
+        size_t n = expo_number(v, text);
         if (n == s.n && memcmp(text, s.p, n) == 0)
                 return true;
         char *p = arena_try_alloc(a, n);
@@ -141,6 +145,10 @@ static bool normalize(Str s, struct arena *a, Str *ret)
 
 struct error *expo_labels(const struct expo_parser *p, const struct expo_entry *x, struct arena *a, Labels *ret)
 {
+        if (x->has_labels) {
+                *ret = x->labels;
+                return NULL;
+        }
         Str float_label = p->metric_type == METRIC_SUMMARY     ? STR("quantile")
                           : p->metric_type == METRIC_HISTOGRAM ? STR("le")
                                                                : (Str){NULL, 0};
