@@ -427,8 +427,8 @@ int thanos_query_run(int argc, char **argv)
                 if (!e)
                         e = build(&r);
                 if (!e) {
+                        group_add(&r.group, "endpoints", endpoints_begin, NULL, &r); /* first: queries wait for its first round */
                         group_add(&r.group, "http", http_start, http_stop, &r);
-                        group_add(&r.group, "endpoints", endpoints_begin, NULL, &r);
                         group_add(&r.group, "grpc", grpc_start, grpc_stop, &r);
                         code = group_run(&r.group);
                         log_info("", "exiting");

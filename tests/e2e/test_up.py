@@ -105,7 +105,7 @@ def test_the_bucket_has_the_past_that_is_not_here_any_more(t):
     check_eq(wrong, [], f"doctor, which ended with {code}")
 
     p.kill9()
-    p = t.up(*SHORT_BLOCKS)
+    p = t.up(*SHORT_BLOCKS, port=p.port)
     after = samples(p)
     check_eq(after[:len(before)], before, "the samples of before kill -9")
     check(len(set(after)) == len(after), "a sample is there twice after kill -9")

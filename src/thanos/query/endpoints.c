@@ -45,10 +45,11 @@ struct endpoints {
         struct mutex round; /* one round at a time: guards entries, names */
         VEC(struct entry *) entries;
 
-        struct mutex mu; /* guards published, stop */
+        struct mutex mu; /* guards published, stop, starts, has_round */
         struct cond wake;
         struct list_impl *published;
         bool stop;
+        bool starts, has_round; /* rounds are on their way; one is over */
         struct thread thread;
 };
 
@@ -76,6 +77,9 @@ void endpoint_list_unref(struct endpoint_list *l)
 struct endpoint_list *endpoints_get(struct endpoints *es)
 {
         mutex_lock(&es->mu);
+        int64_t end_ms = time_mono_ms() + es->o.resolve_timeout_ms + es->o.info_timeout_ms, left;
+        while (es->starts && !es->has_round && !es->stop && (left = end_ms - time_mono_ms()) > 0)
+                cond_wait_ms(&es->wake, &es->mu, left);
         struct list_impl *x = es->published;
         atomic_fetch_add(&x->refs, 1);
         mutex_unlock(&es->mu);
@@ -351,6 +355,9 @@ void endpoints_update(struct endpoints *es)
         mutex_lock(&es->mu);
         struct list_impl *old = es->published;
         es->published = l;
+        if (!es->has_round)
+                cond_broadcast(&es->wake);
+        es->has_round = true;
         mutex_unlock(&es->mu);
         endpoint_list_unref(&old->base);
         mutex_unlock(&es->round);
@@ -414,6 +421,9 @@ struct error *endpoints_new(const struct endpoints_opts *o, struct endpoints **r
 
 struct error *endpoints_start(struct endpoints *es)
 {
+        mutex_lock(&es->mu);
+        es->starts = true;
+        mutex_unlock(&es->mu);
         return thread_start(&es->thread, "endpoints", run, es);
 }
 

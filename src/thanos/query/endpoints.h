@@ -66,7 +66,9 @@ struct error *endpoints_new(const struct endpoints_opts *o, struct endpoints **r
 void endpoints_free(struct endpoints *es); /* stops the thread; NULL is fine */
 struct error *endpoints_start(struct endpoints *es) MUST_CHECK;
 void endpoints_update(struct endpoints *es);               /* one round, now; returns when it is done */
-struct endpoint_list *endpoints_get(struct endpoints *es); /* owned: endpoint_list_unref */
+/* Owned: endpoint_list_unref. After endpoints_start it waits for the first round, which takes no longer than its time-outs: a querier
+ * that has just started does not answer as if there were no stores. */
+struct endpoint_list *endpoints_get(struct endpoints *es);
 uint64_t endpoints_dns_lookups(const struct endpoints *es);
 uint64_t endpoints_dns_failures(const struct endpoints *es);
 

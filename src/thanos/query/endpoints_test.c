@@ -227,10 +227,14 @@ TEST(endpoints, look_by_themselves)
         peer_start(&p);
         CHECK_OK(grpc_client_new("test", &cl));
         struct endpoint_address v = {str_from(p.address), false};
-        struct endpoints_opts o = {.client = cl, .addresses = &v, .n_addresses = 1, .update_ms = 1};
+        struct endpoints_opts o = {
+                .client = cl, .addresses = &v, .n_addresses = 1, .update_ms = 1, .info_timeout_ms = 60000};
         struct endpoints *es;
         CHECK_OK(endpoints_new(&o, &es));
         CHECK_OK(endpoints_start(es));
+        struct endpoint_list *first = endpoints_get(es); /* waits for the first round */
+        CHECK_U64(first->n, 1);
+        endpoint_list_unref(first);
         for (size_t n = 0; n == 0 || p.asked < 3;) {
                 struct endpoint_list *l = endpoints_get(es);
                 n = l->n;
