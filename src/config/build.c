@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "config/build.h"
 
+#include "base/hash.h"
+
 const char *path_resolve(struct arena *a, const char *dir, const char *path)
 {
         if (!path || !*path || *path == '/' || strcmp(dir, ".") == 0)
@@ -101,7 +103,7 @@ static enum dns_type dns_type_of(Str s)
         bug("record type " STR_FMT " was checked before", STR_ARG(s));
 }
 
-static void discovery_build(struct arena *a, const char *dir, struct file_scrape *s, struct discovery_conf *ret)
+static void discovery_build(struct arena *a, const char *dir, struct file_sd *s, struct discovery_conf *ret)
 {
         struct static_sd_conf *statics = arena_zalloc(a, arena_array_bytes(s->statics.n + 1, sizeof *statics));
         struct file_sd_conf *files = arena_zalloc(a, arena_array_bytes(s->file_sd.n + 1, sizeof *files));
@@ -166,7 +168,7 @@ struct error *scrape_conf_build(struct arena *a, const char *dir, struct file_sc
         ret->always_scrape_classic_histograms = s->classic == TRI_TRUE;
         ret->native_histogram_bucket_limit = s->bucket_limit;
         ret->native_histogram_min_bucket_factor = s->min_bucket_factor;
-        discovery_build(a, dir, s, &ret->discovery);
+        discovery_build(a, dir, &s->sd, &ret->discovery);
         struct error *e = http_build(a, dir, &s->http, &ret->http);
         if (!e)
                 e = relabel_build(a, &s->relabel, utf8, &ret->relabel, &ret->n_relabel);
@@ -181,4 +183,61 @@ void scrape_conf_release(struct scrape_conf *c)
                 relabel_rule_done((struct relabel_rule *)&c->relabel[i]);
         for (size_t i = 0; i < c->n_metric_relabel; i++)
                 relabel_rule_done((struct relabel_rule *)&c->metric_relabel[i]);
+}
+
+/* ---- alerting ---- */
+
+static void rules_release(const struct relabel_rule *v, size_t n)
+{
+        for (size_t i = 0; i < n; i++)
+                relabel_rule_done((struct relabel_rule *)&v[i]);
+}
+
+/* What is printed of it, and the secrets that are not: a new password is a new client. */
+static uint64_t alertmanager_hash(const struct file_alertmanager *f)
+{
+        struct buf b = BUF_INIT(64 << 20);
+        const char *const secrets[] = {f->http.basic.password, f->http.authorization.credentials, f->http.tls.key};
+        conf_print(&b, &file_alertmanager_schema, f, 0);
+        for (size_t i = 0; i < ARRAY_LEN(secrets); i++) {
+                buf_puts(&b, secrets[i] ? secrets[i] : "");
+                buf_putc(&b, '\0');
+        }
+        for (size_t i = 0; i < f->http.n_headers; i++) {
+                for (size_t k = 0; k < f->http.headers[i].secrets.n; k++)
+                        buf_put(&b, f->http.headers[i].secrets.v[k]);
+        }
+        uint64_t hash = hash_str(buf_str(&b));
+        buf_done(&b);
+        return hash;
+}
+
+struct error *notify_conf_build(struct arena *a, const char *dir, struct file_alerting *f, bool utf8, struct built_alerting *ret)
+{
+        struct notify_set_conf *sets = arena_zalloc(a, arena_array_bytes(f->alertmanagers.n + 1, sizeof *sets));
+        struct discovery_conf *discovery = arena_zalloc(a, arena_array_bytes(f->alertmanagers.n + 1, sizeof *discovery));
+        *ret = (struct built_alerting){.sets = sets, .discovery = discovery};
+        struct error *e = relabel_build(a, &f->alert_relabel, utf8, &ret->alert_relabel, &ret->n_alert_relabel);
+        for (size_t i = 0; !e && i < f->alertmanagers.n; i++) {
+                struct file_alertmanager *m = (struct file_alertmanager *)f->alertmanagers.v + i;
+                ret->n_sets = i + 1;
+                sets[i] = (struct notify_set_conf){.scheme = m->scheme, .path_prefix = m->path_prefix, .timeout_ms = m->timeout_ms};
+                discovery_build(a, dir, &m->sd, &discovery[i]);
+                e = http_build(a, dir, &m->http, &sets[i].http);
+                if (!e)
+                        e = relabel_build(a, &m->relabel, utf8, &sets[i].relabel, &sets[i].n_relabel);
+                if (!e)
+                        e = relabel_build(a, &m->alert_relabel, utf8, &sets[i].alert_relabel, &sets[i].n_alert_relabel);
+                sets[i].hash = alertmanager_hash(m);
+        }
+        return e;
+}
+
+void notify_conf_release(struct built_alerting *b)
+{
+        rules_release(b->alert_relabel, b->n_alert_relabel);
+        for (size_t i = 0; i < b->n_sets; i++) {
+                rules_release(b->sets[i].relabel, b->sets[i].n_relabel);
+                rules_release(b->sets[i].alert_relabel, b->sets[i].n_alert_relabel);
+        }
 }

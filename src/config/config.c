@@ -21,6 +21,7 @@ struct config {
         VEC(struct file_scrape *) jobs;         /* of the file, then of those that it includes */
         struct scrape_conf *scrapes;
         size_t n_scrapes;
+        struct built_alerting alerting;
         Labels external_labels;
         uint64_t checksum;
 };
@@ -187,11 +188,13 @@ static struct error *included_decode(struct config *c, const char *dir, const ch
 
 static void paths_resolve(struct config *c, const char *dir)
 {
-        struct conf_strs *files = &c->file.scrape_config_files;
-        Str *resolved = arena_array(&c->arena, Str, files->n + 1);
-        for (size_t i = 0; i < files->n; i++)
-                resolved[i] = str_from(path_resolve(&c->arena, dir, arena_str(&c->arena, files->v[i]).p));
-        files->v = resolved;
+        struct conf_strs *const lists[] = {&c->file.scrape_config_files, &c->file.rule_files};
+        for (size_t k = 0; k < ARRAY_LEN(lists); k++) {
+                Str *resolved = arena_array(&c->arena, Str, lists[k]->n + 1);
+                for (size_t i = 0; i < lists[k]->n; i++)
+                        resolved[i] = str_from(path_resolve(&c->arena, dir, arena_str(&c->arena, lists[k]->v[i]).p));
+                lists[k]->v = resolved;
+        }
         c->file.global.query_log_file = path_resolve(&c->arena, dir, c->file.global.query_log_file);
         c->file.global.failure_log_file = path_resolve(&c->arena, dir, c->file.global.failure_log_file);
 }
@@ -235,6 +238,8 @@ static struct error *config_make(Str text, const char *dir, const struct config_
                 c->scrapes = arena_zalloc(&c->arena, arena_array_bytes(c->n_scrapes + 1, sizeof *c->scrapes));
                 for (size_t i = 0; !e && i < c->n_scrapes; i++)
                         e = scrape_conf_build(&c->arena, dir, c->jobs.p[i], &c->scrapes[i]);
+                if (!e)
+                        e = notify_conf_build(&c->arena, dir, &c->file.alerting, !config_has_legacy_names(c), &c->alerting);
         }
         if (e) {
                 config_unref(c);
@@ -275,6 +280,7 @@ void config_unref(struct config *c)
                 return;
         for (size_t i = 0; i < c->n_scrapes; i++)
                 scrape_conf_release(&c->scrapes[i]);
+        notify_conf_release(&c->alerting);
         vec_done(&c->jobs);
         arena_done(&c->arena);
         free(c);
@@ -354,6 +360,61 @@ void config_set_retention(struct config *c, struct config_retention r)
         c->file.tsdb.retention.time_ms = r.time_ms;
         c->file.tsdb.retention.size_bytes = r.size_bytes;
         c->file.tsdb.retention.percentage = r.percentage;
+}
+
+bool config_has_legacy_names(const struct config *c)
+{
+        return str_eq(c->file.global.validation_scheme, STR("legacy"));
+}
+
+int64_t config_rule_query_offset_ms(const struct config *c)
+{
+        return c->file.global.rule_query_offset_ms;
+}
+
+const Str *config_rule_patterns(const struct config *c, size_t *ret_n)
+{
+        *ret_n = c->file.rule_files.n;
+        return c->file.rule_files.v;
+}
+
+struct error *path_glob(const char *pattern, PathVec *ret)
+{
+        glob_t g;
+        int r = glob(pattern, GLOB_PERIOD, NULL, &g);
+        if (r == GLOB_NOMATCH)
+                return NULL;
+        if (r != 0)
+                return error_new(r == GLOB_NOSPACE ? ERROR_LIMIT : ERROR_IO, "syntax error in pattern");
+        for (size_t i = 0; i < g.gl_pathc; i++) {
+                Str base = path_base(str_from(g.gl_pathv[i]));
+                if (!str_eq(base, STR(".")) && !str_eq(base, STR("..")))
+                        vec_push(ret, mem_strdup(g.gl_pathv[i]));
+        }
+        globfree(&g);
+        return NULL;
+}
+
+struct error *config_rule_files(const struct config *c, PathVec *ret)
+{
+        for (size_t i = 0; i < c->file.rule_files.n; i++) {
+                struct error *e = path_glob(c->file.rule_files.v[i].p, ret);
+                if (e)
+                        return error_wrap(e, "error retrieving rule files for %s", c->file.rule_files.v[i].p);
+        }
+        return NULL;
+}
+
+void config_notify_conf(struct config *c, struct notify_conf *ret)
+{
+        *ret = (struct notify_conf){.external_labels = c->external_labels, .alert_relabel = c->alerting.alert_relabel, .n_alert_relabel = c->alerting.n_alert_relabel,
+                                    .sets = c->alerting.sets, .n_sets = c->alerting.n_sets, .release = release, .owner = config_ref(c)};
+}
+
+const struct discovery_conf *config_alertmanagers(const struct config *c, size_t *ret_n)
+{
+        *ret_n = c->alerting.n_sets;
+        return c->alerting.discovery;
 }
 
 uint64_t config_checksum(const struct config *c)

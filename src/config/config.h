@@ -11,8 +11,10 @@
 #ifndef CONFIG_CONFIG_H
 #define CONFIG_CONFIG_H
 
+#include "alert/notify/notify.h"
 #include "base/buf.h"
 #include "base/error.h"
+#include "base/file.h"
 #include "collect/scrape/conf.h"
 
 struct config;
@@ -50,6 +52,16 @@ int64_t config_max_exemplars(const struct config *c);
 void config_set_max_exemplars(struct config *c, int64_t max);
 int64_t config_out_of_order_window_ms(const struct config *c);
 void config_set_retention(struct config *c, struct config_retention r);
+bool config_has_legacy_names(const struct config *c);   /* global metric_name_validation_scheme */
+
+int64_t config_rule_query_offset_ms(const struct config *c);
+const Str *config_rule_patterns(const struct config *c, size_t *ret_n);         /* rule_files, resolved; each NUL-terminated */
+struct error *config_rule_files(const struct config *c, PathVec *ret) MUST_CHECK;       /* what they match now; appended */
+/* Paths that match, sorted, as Go's filepath.Glob; appended. */
+struct error *path_glob(const char *pattern, PathVec *ret) MUST_CHECK;
+/* Owns a reference to c, which its release gives back. */
+void config_notify_conf(struct config *c, struct notify_conf *ret);
+const struct discovery_conf *config_alertmanagers(const struct config *c, size_t *ret_n);       /* of each set, in order */
 /* Checksum over the file and what it includes, for auto-reload. */
 uint64_t config_checksum(const struct config *c);
 

@@ -224,9 +224,6 @@ static const struct conf_field runtime_fields[] = {{"gogc", CONF_INT, 0, CONF_OM
 static const struct { int64_t gogc; } runtime_fallback = {75};
 static const struct conf_schema runtime_schema = {"config.RuntimeConfig", runtime_fields, ARRAY_LEN(runtime_fields), sizeof runtime_fallback, &runtime_fallback};
 
-static const struct conf_field alerting_fields[] = {{"alert_relabel_configs", CONF_REFUSED}, {"alertmanagers", CONF_REFUSED}};
-static const struct conf_schema alerting_schema = {"config.AlertingConfig", alerting_fields, ARRAY_LEN(alerting_fields), 0};
-
 /* Its defaults are printed as the original does; any other value would be for a receiver that is not there. */
 static void otlp_print(struct buf *b, const char *key, const void *at, int indent)
 {
@@ -244,21 +241,12 @@ static struct error *otlp_decode(struct conf_decoder *d, const struct yaml *y, v
         return conf_decode_value(d, &refused, y, at);
 }
 
-static struct error *rule_files_decode(struct conf_decoder *d, const struct yaml *y, void *at)
-{
-        static const struct conf_field strs = {"rule_files", CONF_STRS};
-        struct error *e = conf_decode_value(d, &strs, y, at);
-        if (!e && ((struct conf_strs *)at)->n)
-                e = error_new(ERROR_UNSUPPORTED, "line %d: rule_files is not supported yet", y->line);
-        return e;
-}
-
 typedef struct file_conf C;
 static const struct conf_field top_fields[] = {
         {"global", CONF_CUSTOM, offsetof(C, global), .decode = global_decode, .print = global_print},
         {"runtime", CONF_STRUCT, offsetof(C, runtime), .sub = &runtime_schema},
-        {"alerting", CONF_STRUCT, 0, CONF_HIDDEN, &alerting_schema},
-        {"rule_files", CONF_CUSTOM, offsetof(C, rule_files), .decode = rule_files_decode},
+        {"alerting", CONF_STRUCT, offsetof(C, alerting), CONF_OMIT_EMPTY, &file_alerting_schema},
+        {"rule_files", CONF_STRS, offsetof(C, rule_files), CONF_OMIT_EMPTY},
         {"scrape_config_files", CONF_STRS, offsetof(C, scrape_config_files), CONF_OMIT_EMPTY},
         {"scrape_configs", CONF_LIST, offsetof(C, scrapes), CONF_OMIT_EMPTY, &file_scrape_schema},
         {"storage", CONF_STRUCT, offsetof(C, tsdb), .sub = &storage_schema},
@@ -282,6 +270,10 @@ static struct error *top_check(struct conf_decoder *d, const struct yaml *y, voi
                 c->global.extra_metrics = d->extra_scrape_metrics ? TRI_TRUE : TRI_FALSE;
         if (c->runtime.gogc == 0)
                 c->runtime.gogc = runtime_fallback.gogc;
+        for (size_t i = 0; i < c->rule_files.n; i++) {
+                if (!is_glob_valid(c->rule_files.v[i]))
+                        return error_new(ERROR_INVALID, "invalid rule file path \"" STR_FMT "\"", STR_ARG(c->rule_files.v[i]));
+        }
         for (size_t i = 0; i < c->scrape_config_files.n; i++) {
                 if (!is_glob_valid(c->scrape_config_files.v[i]))
                         return error_new(ERROR_INVALID, "invalid scrape config file path \"" STR_FMT "\"", STR_ARG(c->scrape_config_files.v[i]));

@@ -32,11 +32,41 @@ TEST(config_parse, tells_line_and_key_of_what_it_refuses)
 
 TEST(config_parse, names_what_is_not_supported_yet)
 {
-        refused_case("rule_files: [a.yml]\n", "line 1: rule_files is not supported yet");
         refused_case("remote_write: [{url: 'http://x/'}]\n", "line 1: remote_write is not supported yet");
         refused_case("scrape_configs:\n- job_name: a\n  consul_sd_configs: [{server: x}]\n", "line 3: consul_sd_configs is not supported yet");
         struct config *c;
         CHECK_OK(config_parse(STR("rule_files: []\nremote_write:\nalerting: {}\n"), ".", NULL, &c));
+        config_unref(c);
+}
+
+TEST(config_parse, judges_the_alerting_block)
+{
+        struct config *c;
+        struct buf b = BUF_INIT(1 << 16);
+        size_t n;
+        refused_case("alerting:\n  alertmanagers:\n  - api_version: v1\n", "expected Alertmanager api version to be one of [v2] but got v1");
+        refused_case("alerting:\n  alertmanagers:\n  - static_configs: [{targets: ['http://a']}]\n", "\"http://a\" is not a valid hostname");
+        refused_case("alerting: {alert_relabel_configs: [null]}\n", "empty or null alert relabeling rule");
+        refused_case("alerting:\n  alertmanagers:\n  - sigv4: {region: x}\n", "line 3: sigv4 is not supported yet");
+        refused_case("rule_files: ['a*/b.yml']\n", "invalid rule file path \"a*/b.yml\"");
+        CHECK_OK(config_parse(STR("rule_files: [a.yml, 'b/*.yml']\nalerting:\n  alertmanagers:\n  - path_prefix: /am\n    basic_auth: {username: u, password: p}\n"
+                                  "    static_configs: [{targets: ['a:1'], labels: {x: y}}]\n  - path_prefix: /am\n    basic_auth: {username: u, password: q}\n"
+                                  "    static_configs: [{targets: ['a:1'], labels: {x: y}}]\n"),
+                              "/etc/p", NULL, &c));
+        const Str *patterns = config_rule_patterns(c, &n);
+        CHECK_U64(n, 2);
+        CHECK_STR(patterns[1], "/etc/p/b/*.yml");
+        const struct discovery_conf *d = config_alertmanagers(c, &n);
+        CHECK_U64(n, 2);
+        CHECK_STR(d[0].statics[0].targets[0], "a:1");
+        struct notify_conf notify;
+        config_notify_conf(c, &notify);
+        CHECK(notify.sets[0].hash != notify.sets[1].hash);      /* a password differs */
+        notify.release(notify.owner);
+        config_print(&b, c);
+        CHECK(str_contains(buf_str(&b), STR("alerting:\n  alertmanagers:\n  - basic_auth:\n      username: u\n      password: <secret>\n    follow_redirects: true\n    enable_http2: true\n"
+                                            "    scheme: http\n    path_prefix: /am\n    timeout: 10s\n    api_version: v2\n    static_configs:\n")));
+        buf_done(&b);
         config_unref(c);
 }
 

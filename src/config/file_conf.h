@@ -55,6 +55,13 @@ struct file_relabel {
         uint64_t modulus;
 };
 extern const struct conf_schema file_static_schema, file_file_sd_schema, file_dns_sd_schema, file_relabel_schema, file_metric_relabel_schema;
+extern const struct conf_schema file_alert_relabel_schema, file_alertmanager_relabel_schema, file_alertmanager_alert_relabel_schema;
+/* Nobody puts URLs where host:port belongs. */
+struct error *file_statics_check(const struct conf_list *statics) MUST_CHECK;
+/* How targets are found, of a job or of Alertmanagers. */
+struct file_sd {
+        struct conf_list dns_sd, file_sd, statics;
+};
 
 struct file_scrape {
         Str job_name;
@@ -74,9 +81,24 @@ struct file_scrape {
         Str validation_scheme, escaping_scheme;
         struct file_http http;
         struct conf_list relabel, metric_relabel;       /* struct file_relabel */
-        struct conf_list dns_sd, file_sd, statics;
+        struct file_sd sd;
 };
 extern const struct conf_schema file_scrape_schema;
+
+struct file_alertmanager {
+        struct file_http http;
+        Str scheme, path_prefix;
+        int64_t timeout_ms;
+        Str api_version;
+        struct conf_list relabel, alert_relabel;        /* struct file_relabel */
+        struct file_sd sd;
+};
+extern const struct conf_schema file_alertmanager_schema;
+struct file_alerting {
+        struct conf_list alert_relabel;                 /* struct file_relabel */
+        struct conf_list alertmanagers;                 /* struct file_alertmanager */
+};
+extern const struct conf_schema file_alerting_schema;
 
 struct file_global {
         int64_t interval_ms, timeout_ms, evaluation_interval_ms, rule_query_offset_ms;
@@ -97,6 +119,7 @@ struct file_conf {
         struct {
                 int64_t gogc;
         } runtime;
+        struct file_alerting alerting;
         struct conf_strs rule_files, scrape_config_files;
         struct conf_list scrapes;                       /* struct file_scrape */
         bool otlp_is_empty;                             /* the block is there and says nothing */

@@ -205,28 +205,33 @@ static const struct conf_field relabel_fields[] = {
 };
 static const R relabel_fallback = {
         .separator = STR_INIT(";"), .replacement = STR_INIT("$1"), .action = STR_INIT("replace")};
-const struct conf_schema file_relabel_schema = {"relabel.plain", relabel_fields, ARRAY_LEN(relabel_fields), sizeof(R), &relabel_fallback, NULL,
-                                                "empty or null target relabeling rule in scrape config"};
-const struct conf_schema file_metric_relabel_schema = {"relabel.plain", relabel_fields, ARRAY_LEN(relabel_fields), sizeof(R), &relabel_fallback, NULL,
-                                                       "empty or null metric relabeling rule in scrape config"};
+#define RELABEL_SCHEMA(null_entry) {"relabel.plain", relabel_fields, ARRAY_LEN(relabel_fields), sizeof(R), &relabel_fallback, NULL, null_entry}
+const struct conf_schema file_relabel_schema = RELABEL_SCHEMA("empty or null target relabeling rule in scrape config");
+const struct conf_schema file_metric_relabel_schema = RELABEL_SCHEMA("empty or null metric relabeling rule in scrape config");
+const struct conf_schema file_alert_relabel_schema = RELABEL_SCHEMA("empty or null alert relabeling rule");
+const struct conf_schema file_alertmanager_relabel_schema = RELABEL_SCHEMA("empty or null Alertmanager target relabeling rule");
+const struct conf_schema file_alertmanager_alert_relabel_schema = RELABEL_SCHEMA("empty or null Alertmanager alert relabeling rule");
 
 /* ---- the job ---- */
 
-static struct error *scrape_check(struct conf_decoder *d, const struct yaml *y, void *object)
+struct error *file_statics_check(const struct conf_list *statics)
 {
-        const S *s = object;
-        if (s->job_name.n == 0)
-                return error_new(ERROR_INVALID, "job_name is empty");
-        if (s->relabel.n)
-                return NULL;
-        for (size_t i = 0; i < s->statics.n; i++) {
-                const struct file_static *st = (const struct file_static *)s->statics.v + i;
+        for (size_t i = 0; i < statics->n; i++) {
+                const struct file_static *st = (const struct file_static *)statics->v + i;
                 for (size_t k = 0; k < st->targets.n; k++) {
                         if (str_find(st->targets.v[k], '/') >= 0)
                                 return error_new(ERROR_INVALID, "\"" STR_FMT "\" is not a valid hostname", STR_ARG(st->targets.v[k]));
                 }
         }
         return NULL;
+}
+
+static struct error *scrape_check(struct conf_decoder *d, const struct yaml *y, void *object)
+{
+        const S *s = object;
+        if (s->job_name.n == 0)
+                return error_new(ERROR_INVALID, "job_name is empty");
+        return s->relabel.n ? NULL : file_statics_check(&s->sd.statics);
 }
 
 #define REFUSED_SD(name) {name "_sd_configs", CONF_REFUSED}
@@ -262,9 +267,9 @@ static const struct conf_field scrape_fields[] = {
         {NULL, CONF_INLINE, offsetof(S, http), .sub = &file_http_schema},
         {"relabel_configs", CONF_LIST, offsetof(S, relabel), CONF_OMIT_EMPTY, &file_relabel_schema},
         {"metric_relabel_configs", CONF_LIST, offsetof(S, metric_relabel), CONF_OMIT_EMPTY, &file_metric_relabel_schema},
-        {"dns_sd_configs", CONF_LIST, offsetof(S, dns_sd), CONF_OMIT_EMPTY, &file_dns_sd_schema},
-        {"file_sd_configs", CONF_LIST, offsetof(S, file_sd), CONF_OMIT_EMPTY, &file_file_sd_schema},
-        {"static_configs", CONF_LIST, offsetof(S, statics), CONF_OMIT_EMPTY, &file_static_schema},
+        {"dns_sd_configs", CONF_LIST, offsetof(S, sd.dns_sd), CONF_OMIT_EMPTY, &file_dns_sd_schema},
+        {"file_sd_configs", CONF_LIST, offsetof(S, sd.file_sd), CONF_OMIT_EMPTY, &file_file_sd_schema},
+        {"static_configs", CONF_LIST, offsetof(S, sd.statics), CONF_OMIT_EMPTY, &file_static_schema},
         REFUSED_SD("aws"), REFUSED_SD("azure"), REFUSED_SD("consul"), REFUSED_SD("digitalocean"), REFUSED_SD("docker"), REFUSED_SD("dockerswarm"),
         REFUSED_SD("ec2"), REFUSED_SD("ecs"), REFUSED_SD("elasticache"), REFUSED_SD("eureka"), REFUSED_SD("gce"), REFUSED_SD("hetzner"), REFUSED_SD("http"),
         REFUSED_SD("ionos"), REFUSED_SD("kubernetes"), REFUSED_SD("kuma"), REFUSED_SD("lightsail"), REFUSED_SD("linode"), REFUSED_SD("marathon"),
