@@ -93,7 +93,7 @@ static bool feature_is_noop(Str s)
 static bool feature_is_unsupported(Str s)
 {
         static const char *const names[] = {
-                "auto-reload-config", "concurrent-rule-eval", "created-timestamp-zero-ingestion", "delayed-compaction", "fast-startup",
+                "auto-reload-config", "created-timestamp-zero-ingestion", "delayed-compaction", "fast-startup",
                 "histograms-st-encoding", "memory-snapshot-on-shutdown", "metadata-wal-records", "otlp-deltatocumulative", "otlp-native-delta-ingestion",
                 "search-api", "st-storage", "st-synthesis", "type-and-unit-labels", "use-uncached-io", "xor2-encoding"};
         for (size_t i = 0; i < ARRAY_LEN(names); i++) {
@@ -122,6 +122,8 @@ static bool features_set(const struct flags *f, struct server_opts *o)
                                 o->delayed_name_removal = true;
                         else if (str_eq(one, STR("use-start-timestamps")))
                                 o->use_start_times = true;
+                        else if (str_eq(one, STR("concurrent-rule-eval")))
+                                o->alerting.concurrent_evals = (int)flags_int(f, "rules.max-concurrent-evals");
                         else if (str_eq(one, STR("extra-scrape-metrics")))
                                 o->extra_scrape_metrics = true;
                         else if (str_eq(one, STR("exemplar-storage")))
@@ -183,6 +185,12 @@ static void options_fill(const struct flags *f, struct server_opts *o)
                 .adjust_timestamps = flags_bool(f, "scrape.adjust-timestamps"),
                 .timestamp_tolerance_ms = flags_int(f, "scrape.timestamp-tolerance") / 1000000,
                 .discovery_reload_ms = flags_int(f, "scrape.discovery-reload-interval"),
+                .alerting = {.outage_tolerance_ms = flags_int(f, "rules.alert.for-outage-tolerance"),
+                             .grace_period_ms = flags_int(f, "rules.alert.for-grace-period"),
+                             .resend_delay_ms = flags_int(f, "rules.alert.resend-delay"),
+                             .queue_capacity = (size_t)MAX(flags_int(f, "alertmanager.notification-queue-capacity"), 1),
+                             .batch_size = (size_t)MAX(flags_int(f, "alertmanager.notification-batch-size"), 1),
+                             .no_drain = !flags_bool(f, "alertmanager.drain-notification-queue-on-shutdown")},
         };
         o->listen_addresses = flags_list(f, "web.listen-address", &o->n_listen);
         o->db.dir = flags_str(f, "storage.tsdb.path");

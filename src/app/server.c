@@ -37,6 +37,7 @@ struct server {
         struct engine *engine;
         struct scrape_manager *scrape;
         struct discovery_manager *discovery;
+        struct server_alerting *alerting;
         struct web *web;
 
         struct thread opener;
@@ -115,16 +116,20 @@ static bool config_apply(struct server *s, struct config *c)
                 sets[i] = (struct discovery_set){scrapes[i].job_name, &scrapes[i].discovery};
         discovery_manager_apply(s->discovery, sets, n);
         free(sets);
+        struct error *rules_e = server_alerting_apply(s->alerting, c);
+        if (rules_e)
+                log_error("", "Failed to apply configuration", KV_E(rules_e));
         mutex_lock(&s->mu);
         struct config *old = s->config;
         s->config = config_ref(c);
         retention_tell(s, r);
         mutex_unlock(&s->mu);
         config_unref(old);
-        bool ok = !log_e && !scrape_e && !ooo_e;
+        bool ok = !log_e && !scrape_e && !ooo_e && !rules_e;
         error_free(ooo_e);
         error_free(log_e);
         error_free(scrape_e);
+        error_free(rules_e);
         return ok;
 }
 
@@ -275,7 +280,10 @@ static struct error *storage_open(struct server *s)
                 return e;
         web_set_scrape(s->web, s->scrape);
         atomic_store(&s->db_is_open, true);
-        return server_reload(s);
+        e = server_reload(s);
+        if (!e)
+                server_alerting_start(s->alerting);
+        return e;
 }
 
 static void open_thread(void *arg)
@@ -317,6 +325,7 @@ static void server_stop(void *ctx)
         log_info("", "Stopping scrape discovery manager...");
         discovery_manager_free(s->discovery);
         s->discovery = NULL;
+        server_alerting_stop(s->alerting);
         log_info("", "Stopping scrape manager...");
         if (s->scrape)
                 scrape_manager_stop(s->scrape);
@@ -332,6 +341,7 @@ static void server_stop(void *ctx)
         if (e)
                 log_error("", "Error stopping storage", KV_E(e));
         error_free(e);
+        server_alerting_drain(s->alerting);
         log_info("", "See you next time!");
 }
 
@@ -370,7 +380,17 @@ static int server_build(struct server *s)
         }
         struct config_retention r = config_retention(first);
         int64_t window_ms = config_out_of_order_window_ms(first), max_exemplars = o->exemplars ? config_max_exemplars(first) : 0;
+        e = server_alerting_check(first, &o->parse);
+        bool legacy_names = config_has_legacy_names(first);
         config_unref(first);
+        if (e) {
+                struct buf msg = BUF_INIT(4096);
+                buf_printf(&msg, "Error loading rule file patterns from config (--config.file=\"%s\")", o->config_file ? o->config_file : "");
+                log_error("", buf_cstr(&msg), KV_S("file", o->config_file ? o->config_file : ""), KV_E(e));
+                buf_done(&msg);
+                error_free(e);
+                return 2;
+        }
         e = external_url_compute(o->external_url, o->listen_addresses[0], &s->external_url);
         if (e) {
                 log_error("", "parse external URL", KV_S("url", o->external_url), KV_E(e));
@@ -419,6 +439,13 @@ static int server_build(struct server *s)
                                  .use_start_times = o->use_start_times,
                                  .active_log_dir = o->db.dir, .metrics = s->metrics};
         s->engine = engine_new(&eo);
+        struct server_alerting_opts ao = {
+                .rules = {.engine = s->engine, .storage = s->bucket ? up_bucket_storage(s->bucket, /* wants_all= */ false) : db_storage(s->db),
+                          .results = db_storage(s->db), .external_url = s->external_url, .parse = o->parse, .metrics = s->metrics, .legacy_names = legacy_names},
+                .flags = o->alerting};
+        e = server_alerting_new(&ao, &s->alerting);
+        if (e)
+                goto out;
         flags_show(s);
         struct web_opts w = {
                 .listen_addresses = o->listen_addresses, .n_listen = o->n_listen, .connections_max = o->connections_max, .read_timeout_ms = o->read_timeout_ms,
@@ -429,7 +456,8 @@ static int server_build(struct server *s)
                 .db = s->db, .engine = s->engine, .metrics = s->metrics, .lookback_ms = o->lookback_ms, .read_sample_limit = (uint64_t)o->read_sample_limit,
                 .read_concurrency = o->read_concurrency, .read_frame_bytes = (size_t)o->read_frame_bytes, .host_metrics = o->host_metrics, .app = s,
                 .config_yaml = config_yaml, .pool_yaml = pool_yaml, .external_labels = external_labels, .reload = server_reload, .quit = quit,
-                .reload_state = reload_state, .retention_text = retention_text};
+                .reload_state = reload_state, .retention_text = retention_text, .rules = server_alerting_rules(s->alerting),
+                .notify = server_alerting_notify(s->alerting)};
         if (s->bucket) {
                 w.storage = up_bucket_storage(s->bucket, /* wants_all= */ false);
                 w.whole_storage = up_bucket_storage(s->bucket, /* wants_all= */ true);
@@ -449,6 +477,7 @@ out:
 static void server_done(struct server *s)
 {
         web_free(s->web);
+        server_alerting_free(s->alerting);
         up_bucket_free(s->bucket);
         discovery_manager_free(s->discovery);
         scrape_manager_free(s->scrape);

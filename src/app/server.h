@@ -9,6 +9,7 @@
 #define APP_SERVER_H
 
 #include "app/flags.h"
+#include "app/server_alerting.h"
 #include "app/up_bucket.h"
 #include "tsdb/db/db.h"
 #include "web/web.h"
@@ -40,6 +41,7 @@ struct server_opts {
 
         bool adjust_timestamps, extra_scrape_metrics;
         int64_t timestamp_tolerance_ms, discovery_reload_ms;
+        struct alerting_flags alerting;
         bool host_metrics;              /* `up`: a page /host/metrics with the host's own metrics */
         void (*ready)(void *ctx, int port);             /* told once it serves; NULL: none */
         void *ctx;

@@ -142,7 +142,7 @@ static int up_serve(struct up *u)
                 .external_url = "", .route_prefix = "", .page_title = "coeus", .cors_origin = ".*", .db = DB_OPTS_INIT,
                 .lookback_ms = 5 * 60 * 1000, .query_timeout_ms = 2 * 60 * 1000, .query_concurrency = 20, .query_max_samples = 50000000,
                 .query_max_bytes = (size_t)4 << 30, .read_sample_limit = 50000000, .read_concurrency = 10, .read_frame_bytes = 1 << 20,
-                .adjust_timestamps = true, .timestamp_tolerance_ms = 2, .discovery_reload_ms = 5000, .host_metrics = true, .ready = tell, .ctx = u};
+                .adjust_timestamps = true, .timestamp_tolerance_ms = 2, .discovery_reload_ms = 5000, .alerting = alerting_flags_defaults, .host_metrics = true, .ready = tell, .ctx = u};
         o.db.dir = flags_str(f, "data");
         o.db.retention_ms = flags_int(f, "retention.time");
         o.db.retention_bytes = (uint64_t)flags_int(f, "retention.size");

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* api_features.c — /features: what this server can do, in the original's categories. Functions and operators come from the parser's own tables. */
+#include "alert/rules/rules.h"
+#include "alert/template/template.h"
 #include "web/serve.h"
 
 struct feature {
@@ -36,6 +38,15 @@ static void put_functions(struct buf *b, const struct promql_parse_opts *p)
         put_category(b, "promql_functions", list, FUNC_N);
 }
 
+static void put_templating(struct buf *b)
+{
+        struct feature list[64];
+        size_t n = 0;
+        for (const struct tfunc *f = prom_template_functions; f->name && n < ARRAY_LEN(list); f++)
+                list[n++] = (struct feature){f->name, true};
+        put_category(b, "templating_functions", list, n);
+}
+
 static void features(struct api *a)
 {
         struct buf *b = &a->out;
@@ -58,7 +69,11 @@ static void features(struct api *a)
             {"==", true}, {"=~", true}, {">", true}, {">=", true}, {"@", true}, {"^", true}, {"and", true}, {"atan2", true}, {"avg", true}, {"bottomk", true},
             {"count", true}, {"count_values", true}, {"group", true}, {"limit_ratio", x}, {"limitk", x}, {"max", true}, {"min", true}, {"or", true},
             {"quantile", true}, {"stddev", true}, {"stdvar", true}, {"sum", true}, {"topk", true}, {"unless", true});
+        if (a->w->o.rules)
+                PUT("rules", {"concurrent_rule_eval", rules_manager_is_concurrent(a->w->o.rules)}, {"keep_firing_for", true}, {"query_offset", true});
         PUT("service_discovery_providers", {"dns", true}, {"file", true}, {"static", true});
+        if (a->w->o.rules)
+                put_templating(b);
         buf_putc(b, '}');
         api_end(a, NULL, 0, NULL, 0);
 }

@@ -18,6 +18,8 @@
 #include "tsdb/db/db.h"
 
 struct web;
+struct rules_manager;
+struct notify_manager;
 /* A row of /api/v1/status/flags. */
 struct web_flag {
         const char *name;
@@ -50,6 +52,8 @@ struct web_opts {
         uint64_t read_sample_limit;             /* remote read, sampled; 0: none */
         int read_concurrency;                   /* remote read; 0: no limit */
         size_t read_frame_bytes;
+        struct rules_manager *rules;            /* NULL: no rules */
+        struct notify_manager *notify;          /* NULL: no Alertmanagers */
         bool host_metrics;                      /* serve /host/metrics: collect/host's text */
         bool has_blocks;                        /* for the pages: the application serves /api/v1/blocks, by web_server() */
 

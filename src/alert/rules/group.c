@@ -205,7 +205,7 @@ void rule_group_mark_stale(struct rule_group *g, int64_t ts_ns)
         struct appender *app;
         if (p->stale.n == 0)
                 return;
-        struct error *e = storage_appender(p->m->o.storage, &app);
+        struct error *e = storage_appender(p->m->o.results, &app);
         if (!e) {
                 for (size_t i = 0; i < p->stale.n; i++)
                         append_stale(g, app, 0, p->stale.p[i], ns_to_ms(ts_ns - rule_group_offset_ms(g) * 1000000));
@@ -275,7 +275,7 @@ static struct error *results_store(struct rule_group *g, struct rule *r, const R
 {
         struct appender *app;
         struct refused refused = {0};
-        struct error *first = NULL, *e = storage_appender(g->private->m->o.storage, &app);
+        struct error *first = NULL, *e = storage_appender(g->private->m->o.results, &app);
         if (e)
                 return e;
         r->generation++;

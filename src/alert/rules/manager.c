@@ -85,6 +85,7 @@ struct error *rules_manager_new(const struct rules_opts *o, struct rules_manager
         struct error *e = NULL;
         m->o = *o;
         m->o.external_url = o->external_url ? o->external_url : "";
+        m->o.results = o->results ? o->results : o->storage;
         m->clock = o->clock ? o->clock : &clock_system;
         rwlock_init(&m->list);
         mutex_init(&m->mu);
@@ -414,6 +415,11 @@ struct error *rules_manager_apply(struct rules_manager *m, const struct rules_co
 }
 
 /* ---- reading ---- */
+
+bool rules_manager_is_concurrent(const struct rules_manager *m)
+{
+        return m->eval_pool != NULL;
+}
 
 void rules_manager_read(struct rules_manager *m)
 {

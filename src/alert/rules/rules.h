@@ -92,7 +92,8 @@ struct rule_notice {
 };
 struct rules_opts {
         struct engine *engine;
-        struct storage *storage;                        /* results go there; queries and restored state come from it */
+        struct storage *storage;                        /* queries and restored state come from it */
+        struct storage *results;                        /* results go there; NULL: storage */
         /* Instead of the engine, or NULL. origin_json: members for a query log. */
         struct error *(*query)(void *ctx, Str text, TimeMs at_ms, Str origin_json, const bool *cancel, struct query_result *ret);
         void *query_ctx;
@@ -119,6 +120,7 @@ struct rules_conf {
 struct error *rules_manager_new(const struct rules_opts *o, struct rules_manager **ret) MUST_CHECK;
 /* ERROR_INVALID "error loading rules, previous rule set restored": details are in the log. errors: NULL, or they are appended there and not logged. */
 struct error *rules_manager_apply(struct rules_manager *m, const struct rules_conf *c, ErrorVec *errors) MUST_CHECK;
+bool rules_manager_is_concurrent(const struct rules_manager *m);
 void rules_manager_start(struct rules_manager *m);
 void rules_manager_stop(struct rules_manager *m);       /* cancels queries, waits; apply does nothing any more */
 void rules_manager_free(struct rules_manager *m);       /* NULL is fine */

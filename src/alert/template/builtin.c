@@ -78,7 +78,7 @@ static struct error *call_index(struct texec *x, const TVal *args, size_t n, TVa
         if (!item.type)
                 return error_new(ERROR_INVALID, "index of untyped nil");
         for (size_t k = 1; k < n; k++) {
-                size_t i;
+                size_t i = 0;
                 struct error *e = NULL;
                 if (tval_is_nil_ptr(item) || !item.type)
                         return error_new(ERROR_INVALID, "index of nil pointer");
@@ -120,7 +120,7 @@ static struct error *call_index(struct texec *x, const TVal *args, size_t n, TVa
 static struct error *call_slice(struct texec *x, const TVal *args, size_t n, TVal *ret)
 {
         TVal item = args[0];
-        size_t cap, at[3] = {0};
+        size_t cap = 0, at[3] = {0};
         if (!item.type)
                 return error_new(ERROR_INVALID, "slice of untyped nil");
         if (tval_is_nil_ptr(item))
