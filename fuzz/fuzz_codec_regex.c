@@ -22,7 +22,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         const char *reason;
         char arg[100];
         size_t arg_n;
-        struct regex_shim *shim = utf8_is_valid(subject) ? regex_shim_new(pattern.n ? pattern.p : "", pattern.n,
+        struct regex_shim *shim = utf8_is_valid(subject) ? regex_shim_new(pattern.n ? pattern.p : "", pattern.n, true,
                                                                           &reason, arg, sizeof arg, &arg_n)
                                                          : NULL;
         if (shim && regex_shim_matches(shim, subject.n ? subject.p : "", subject.n) != got)

@@ -158,7 +158,7 @@ TEST(regex_matches, shortcuts_agree_with_the_automaton_on_random_patterns)
                 const char *reason;
                 char arg[64];
                 size_t arg_n;
-                struct regex_shim *shim = regex_shim_new(pattern, strlen(pattern), &reason, arg, sizeof arg, &arg_n);
+                struct regex_shim *shim = regex_shim_new(pattern, strlen(pattern), /* dot_nl= */ true, &reason, arg, sizeof arg, &arg_n);
                 CHECK_MSG(!e == !!shim, "%s: %s", pattern, error_str(e));
                 error_free(e);
                 for (int k = 0; shim && k < 12; k++) {
@@ -318,4 +318,30 @@ TEST(regex_match_groups, missing_parts_and_names)
         CHECK_STR(g[2], "b");
         CHECK(!regex_match_groups(re, STR("c"), g, 5));
         regex_free(re);
+}
+
+static void replace_case(const char *pattern, const char *text, const char *template, const char *want)
+{
+        struct regex_search *re;
+        struct buf b = BUF_INIT(1 << 16);
+        CHECK_OK(regex_search_new(str_from(pattern), &re));
+        regex_search_replace_all(re, str_from(text), str_from(template), &b);
+        CHECK_STR(buf_str(&b), want);
+        regex_search_free(re);
+        buf_done(&b);
+}
+
+/* As Go's ReplaceAllString gives it. */
+TEST(regex_search, replaces_all_matches_as_go_does)
+{
+        replace_case("a", "banana", "<$0>", "b<a>n<a>n<a>");
+        replace_case("(?P<x>n)(a)", "banana", "${x}-$2-$$", "ban-a-$n-a-$");
+        replace_case("a*", "baac", "x", "xbxcx");
+        replace_case("", "abc", "-", "-a-b-c-");
+        replace_case("^", "abc", "-", "-abc");
+        replace_case("é*", "aéb", ".", ".a.b.");
+        replace_case("x", "abc", "y", "abc");
+        replace_case("a.b", "a\nb", "y", "a\nb");       /* '.' is no newline here */
+        struct regex_search *re;
+        CHECK_ERROR(regex_search_new(STR("a("), &re), "error parsing regexp: missing closing ): `a(`");
 }

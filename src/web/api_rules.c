@@ -283,9 +283,12 @@ static void rules(struct api *a)
         if (e) {
                 api_fail_error(a, API_BAD_DATA, e, NULL);
         } else if (parameters_read(a, &q)) {
-                if (m)
+                struct rule_group *const *v = NULL;
+                if (m) {
                         rules_manager_read(m);
-                if (!put_groups(a, &q, m ? rules_manager_groups(m, &n) : NULL, m ? n : 0))
+                        v = rules_manager_groups(m, &n);
+                }
+                if (!put_groups(a, &q, v, n))
                         api_fail_param(a, "group_next_token",
                                        error_new(ERROR_INVALID, "invalid group_next_token '" STR_FMT "'. were rule groups changed?", STR_ARG(q.token)));
                 if (m)

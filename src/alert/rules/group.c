@@ -2,6 +2,7 @@
 /* A group: made of its definition, evaluated, its state carried over a reload, the `for` state of alerts restored.  Upstream: rules/group.go */
 #include "alert/rules/private.h"
 #include "alert/template/template.h"
+#include "base/hash.h"
 #include "base/log.h"
 #include "codec/json.h"
 #include "storage/decode.h"
@@ -427,11 +428,29 @@ void rule_group_iterate(struct rule_group *g, int64_t ts_ns)
         metric_set(g->private->metrics.last_eval, (double)wall_ns / 1e9);
 }
 
+/* The hash of {file="…", name="…"} as the original keeps label sets in memory: each string behind its length. */
+static uint64_t group_hash(const struct rule_group *g)
+{
+        const Str parts[] = {STR("file"), g->file, STR("name"), g->name};
+        struct buf b = BUF_INIT(BUF_NO_LIMIT);
+        for (size_t i = 0; i < ARRAY_LEN(parts); i++) {
+                size_t n = parts[i].n;
+                if (n < 255) {
+                        buf_putc(&b, (char)n);
+                } else {
+                        const char size[] = {(char)255, (char)n, (char)(n >> 8), (char)(n >> 16)};
+                        buf_append(&b, size, sizeof size);
+                }
+                buf_put(&b, parts[i]);
+        }
+        uint64_t hash = hash_str(buf_str(&b));
+        buf_done(&b);
+        return hash;
+}
+
 int64_t rule_group_slot_ns(const struct rule_group *g, int64_t ns)
 {
-        /* The hash of {file="…", name="…"}. */
-        Label v[] = {{STR("file"), g->file}, {STR("name"), g->name}};
-        int64_t interval = g->interval_ms * 1000000, offset = (int64_t)(labels_hash((Labels){v, 2}) % (uint64_t)interval), moved = ns - offset;
+        int64_t interval = g->interval_ms * 1000000, offset = (int64_t)(group_hash(g) % (uint64_t)interval), moved = ns - offset;
         return moved - moved % interval + offset;
 }
 

@@ -441,26 +441,30 @@ static bool is_word(Str s)
         return c >= 0x80 || c == '_' || (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
 }
 
+static bool is_letter(Str s)
+{
+        unsigned char c = (unsigned char)s.p[0];
+        return c >= 0x80 || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+}
+
 /* The first letter of each word, large; ' . : join what stands on both sides of them. */
 static struct error *fn_title(struct texec *x, const TVal *args, size_t n, TVal *ret)
 {
         struct buf b = BUF_INIT(TEXT_MAX_BYTES);
-        bool inside = false;
+        bool titled = false;            /* the word at hand has its large letter */
         Str s = args[0].s;
         while (s.n) {
                 uint32_t r;
                 size_t len = utf8_decode(s, &r);
                 len = len ? len : 1;
                 Str one = str_sub(s, 0, len), rest = str_skip(s, len);
-                if (is_word(s)) {
-                        if (inside)
-                                buf_put(&b, one);
-                        else
-                                buf_put_case(&b, one, true);
-                        inside = true;
+                if (is_word(s) && is_letter(s) && !titled) {
+                        buf_put_case(&b, one, true);
+                        titled = true;
                 } else {
                         buf_put(&b, one);
-                        inside = inside && (s.p[0] == '\'' || s.p[0] == '.' || s.p[0] == ':') && is_word(rest);
+                        if (!is_word(s))
+                                titled = titled && (s.p[0] == '\'' || s.p[0] == '.' || s.p[0] == ':') && is_word(rest);
                 }
                 s = rest;
         }
