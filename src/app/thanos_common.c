@@ -255,9 +255,9 @@ struct error *thanos_http_new(const struct flags *f, const char *component, stru
                 thanos_http_free(h);
                 return e;
         }
-        http_server_handle(h->server, "/-/healthy", HTTP_GET, HTTP_INLINE, on_healthy, h);
-        http_server_handle(h->server, "/-/ready", HTTP_GET, HTTP_INLINE, on_ready, h);
-        http_server_handle(h->server, "/metrics", HTTP_GET, 0, on_metrics, h);
+        http_server_handle(h->server, "/-/healthy", HTTP_GET | HTTP_HEAD, HTTP_INLINE, on_healthy, h);
+        http_server_handle(h->server, "/-/ready", HTTP_GET | HTTP_HEAD, HTTP_INLINE, on_ready, h);
+        http_server_handle(h->server, "/metrics", HTTP_GET | HTTP_HEAD, 0, on_metrics, h);
         *ret = h;
         return NULL;
 }

@@ -207,6 +207,6 @@ static void federate(struct http_request *r, void *ctx)
 void federate_register(struct web *w)
 {
         char *path = web_path(w, "/federate");
-        http_server_handle(w->server, path, HTTP_GET, 0, federate, w);
+        http_server_handle(w->server, path, HTTP_GET, HTTP_COMPRESS_SMALL, federate, w);
         free(path);
 }

@@ -363,7 +363,7 @@ static struct error *answer_bytes(struct exchange *x, Str body, bool final)
                 if (x->content_type.n && !has_header(x, STR("Content-Type")))
                         vec_push(&x->answer_headers, (struct http_header){STR("Content-Type"), x->content_type});
                 x->encoding = choose_encoding(x);
-                if (final && body.n < COMPRESS_FROM_BYTES)
+                if (final && body.n < COMPRESS_FROM_BYTES && !(x->route && x->route->flags & HTTP_COMPRESS_SMALL))
                         x->encoding = ENCODING_NONE;
                 if (x->encoding)
                         vec_push(&x->answer_headers,

@@ -60,7 +60,7 @@ void http_server_handle(struct http_server *s, const char *path, unsigned method
         struct route *r = mem_new(struct route);
         r->path = mem_strdup(path);
         r->has_names = strstr(path, "/:") != NULL;
-        r->methods = methods | (methods & HTTP_GET ? HTTP_HEAD : 0);
+        r->methods = methods;
         r->flags = flags;
         r->handler = h;
         r->ctx = ctx;

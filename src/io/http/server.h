@@ -64,7 +64,8 @@ void http_abort(struct http_request *r);                                /* the a
 const char *http_status_text(int status);
 
 typedef void http_handler(struct http_request *r, void *ctx);
-enum http_route_flags { HTTP_INLINE = 1, HTTP_PREFIX = 2 /* path is a prefix */, HTTP_NO_METRICS = 4, HTTP_NO_COMPRESSION = 8, HTTP_STREAM = 16 };
+enum http_route_flags { HTTP_INLINE = 1, HTTP_PREFIX = 2 /* path is a prefix */, HTTP_NO_METRICS = 4, HTTP_NO_COMPRESSION = 8, HTTP_STREAM = 16,
+                        HTTP_COMPRESS_SMALL = 32 /* answers below 512 bytes too, as the originals' API does */ };
 
 /* For routes with HTTP_STREAM. Over HTTP/2 their handler starts as soon as the head is there (r->body is empty), reads the body while it
  * comes, and may end the answer with trailers; the answer has no content-length. Over HTTP/1 they are as other routes: the body is read
@@ -100,7 +101,7 @@ struct http_server_opts {
 };
 struct http_server;
 struct error *http_server_new(const struct http_server_opts *o, struct http_server **ret) MUST_CHECK;
-/* path: exact; a segment ":name" matches one segment (read it from r->path). methods: bits of http_method; GET serves HEAD too. */
+/* path: exact; a segment ":name" matches one segment (read it from r->path). methods: bits of http_method; HEAD only where it is named, as the originals' routers have it. */
 void http_server_handle(struct http_server *s, const char *path, unsigned methods, unsigned flags, http_handler *h, void *ctx);
 void http_server_fallback(struct http_server *s, http_handler *h, void *ctx);   /* for unknown paths */
 /* "host:port", ":port", "[::1]:port"; port 0: any. Binds and listens. Error as Go's: listen tcp 127.0.0.1:9090: bind: address already in use */

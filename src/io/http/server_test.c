@@ -123,14 +123,14 @@ static void fixture_init_with(struct fixture *f, struct http_server_opts o)
         o.done = count_done;
         o.ctx = f;
         CHECK_OK(http_server_new(&o, &f->s));
-        http_server_handle(f->s, "/hello", HTTP_GET, 0, say_hello, f);
+        http_server_handle(f->s, "/hello", HTTP_GET | HTTP_HEAD, 0, say_hello, f);
         http_server_handle(f->s, "/inline", HTTP_GET, HTTP_INLINE, say_hello, f);
         http_server_handle(f->s, "/label/:name/values", HTTP_GET, HTTP_INLINE, say_hello, f);
         http_server_handle(f->s, "/static/", HTTP_GET, HTTP_INLINE | HTTP_PREFIX, say_hello, f);
         http_server_handle(f->s, "/static/js/", HTTP_GET | HTTP_POST, HTTP_INLINE | HTTP_PREFIX, set_headers, f);
         http_server_handle(f->s, "/echo", HTTP_POST | HTTP_PUT, 0, echo, f);
         http_server_handle(f->s, "/echo-inline", HTTP_POST, HTTP_INLINE, echo, f);
-        http_server_handle(f->s, "/stream", HTTP_GET, 0, stream, f);
+        http_server_handle(f->s, "/stream", HTTP_GET | HTTP_HEAD, 0, stream, f);
         http_server_handle(f->s, "/wait", HTTP_GET, 0, wait_open, f);
         http_server_handle(f->s, "/cancel", HTTP_GET, 0, wait_cancel, f);
         http_server_handle(f->s, "/nothing", HTTP_GET, 0, answer_nothing, f);
@@ -309,11 +309,14 @@ TEST(http_server, answers_HEAD_without_a_body)
         test_client_open(&c, f.port);
         test_client_send(&c, STR("HEAD /hello HTTP/1.1\r\nHost: a\r\n\r\nHEAD /stream?pieces=3&bytes=50000 "
                                  "HTTP/1.1\r\nHost: a\r\n\r\n"
+                                 "HEAD /inline HTTP/1.1\r\nHost: a\r\n\r\n"
                                  "GET /hello HTTP/1.1\r\nHost: a\r\n\r\n"));
         CHECK(test_client_answer_to(&c, true));
         CHECK_STR(test_client_header(&c, "Content-Length"), "12");
         CHECK(test_client_answer_to(&c, true));
         CHECK_STR(test_client_header(&c, "Transfer-Encoding"), "chunked");
+        CHECK(test_client_answer_to(&c, true)); /* not a method of that route */
+        CHECK_I64(c.status, 405);
         CHECK(test_client_answer(&c));
         CHECK_STR(c.body, "hello /hello");
         test_client_close(&c);

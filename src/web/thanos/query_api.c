@@ -36,10 +36,6 @@ static void dispatch(struct http_request *r, void *ctx)
                         .owner = route->q,
                         .is_thanos = true};
         cors(route->q, r);
-        if (r->method == HTTP_HEAD) {
-                http_reply(r, 405, "text/plain; charset=utf-8", STR("Method Not Allowed\n"));
-                return;
-        }
         error_ignore(http_request_form(r, &a.form), "what could be read of the form is used, as Go's FormValue does");
         route->fn(&a);
         buf_done(&a.out);
