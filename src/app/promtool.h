@@ -20,6 +20,10 @@ struct promtool_features promtool_features(const struct flags *f);
 /* NULL: code 0; else the error on standard error and code 1. */
 int promtool_exit(struct error *take_e);
 
+int promtool_query_instant(const struct flags *f);
+int promtool_query_range(const struct flags *f);
+int promtool_query_series(const struct flags *f);
+int promtool_query_labels(const struct flags *f);
 int promtool_promql_format(const struct flags *f);
 int promtool_label_matchers_set(const struct flags *f);
 int promtool_label_matchers_delete(const struct flags *f);

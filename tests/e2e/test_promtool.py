@@ -3,7 +3,9 @@
 import json
 import os
 import subprocess
+import time
 
+from harness import write
 from harness.core import ROOT, Failed, check, check_eq, coeus_bin
 
 SHARED = os.path.join(os.environ.get("COEUS_SHARED", os.path.join(ROOT, "..", "shared")), "conformance", "promtool")
@@ -52,6 +54,39 @@ def test_command_line(t):
     check_eq(promtool("promql", "format", "a"), (1, "", "This command is experimental and requires the --experimental flag to be set.\n"))
     check_eq(promtool("--experimental", "promql", "label-matchers", "set", "-t", "=~", "rate(a{b='c'}[5m]) / on(x) max_over_time(b[1h:] offset 5m)", "b", "d.*")[1],
              'rate(a{b=~"d.*"}[5m]) / on (x) max_over_time(b{b=~"d.*"}[1h:] offset 5m)\n')
+
+
+def test_query(t):
+    p = t.prometheus("", "--web.enable-remote-write-receiver")
+    server = f"http://127.0.0.1:{p.port}"
+    now = int(time.time()) // 60 * 60
+    write.write(p.port, [write.series({"__name__": "a", "x": "1"}, [(now * 1000, 1e-7), (now * 1000 + 500, 2.0)]),
+                         write.series({"__name__": "my.name", "a.b": "<"}, [(now * 1000, 3.0)]),
+                         write.series({"__name__": "h"}, (), [(now * 1000, {"schema": 0, "count": 3, "sum": 4.5, "buckets": [1, 2]})])])
+
+    def query(kind, *args):
+        code, out, err = promtool("query", kind, *args)
+        check_eq((code, err), (0, ""), args)
+        return out
+
+    at = f"--time={now}"
+    check_eq(query("instant", at, server, "1+1.5"), f"scalar: 2.5 @[{now}]\n")
+    check_eq(query("instant", at, server, '{__name__=~"a|my.name"}'), f'a{{x="1"}} => 0.0000001 @[{now}]\nmy.name{{a.b="<"}} => 3 @[{now}]\n')
+    check_eq(query("instant", at, server, "h"), f"h => Count: 3.000000, Sum: 4.500000, Buckets: [(0.5,1]:1 (1,2]:2] @[{now}]\n")
+    check_eq(query("instant", f"--time={now}.5", server, "a[1m]"), f'a{{x="1"}} =>\n0.0000001 @[{now}]\n2 @[{now}.5]\n')
+    check_eq(query("instant", at, "-o", "json", server, "a"), f'[{{"metric":{{"__name__":"a","x":"1"}},"value":[{now},"0.0000001"]}}]\n')
+    check_eq(query("range", f"--start={now}", f"--end={now + 60}", "--step=30s", server, 'h or {__name__="my.name"} < bool 5'),
+             f'{{a.b="<"}} =>\n1 @[{now}]\n1 @[{now + 30}]\n1 @[{now + 60}]\nh =>\n' +
+             "".join(f"Count: 3.000000, Sum: 4.500000, Buckets: [(0.5,1]:1 (1,2]:2] @[{now + i}]\n" for i in (0, 30, 60)))
+    check_eq(query("series", "--match=a", server), '{__name__="a", x="1"}\n')
+    check_eq(query("labels", server, "__name__"), "a\nh\nmy.name\n")
+    check_eq(query("labels", "--format=json", "--match=a", server, "x"), '["1"]\n')
+    bad = [(("instant", server, "sum("), 'query error: bad_data: invalid parameter "query": 1:5: parse error: unclosed left parenthesis\n'),
+           (("instant", server + "/x", "1"), "query error: client_error: client error: 404 (detail: 404 page not found)\n"),
+           (("range", "--start=5", "--end=4", server, "1"), "start time is not before end time\n"),
+           (("instant", "--time=abc", server, "1"), 'error parsing evaluation time: cannot parse "abc" to a valid timestamp\n')]
+    for args, text in bad:
+        check_eq(promtool("query", *args), (1, "", text), args)
 
 
 def test_link_with_the_name_of_the_role(t):
