@@ -13,14 +13,17 @@ import time
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 TICKS = os.sysconf("SC_CLK_TCK")
+END_S = 1_767_225_600                           # 2026-01-01 00:00, a block boundary
 
 
 def systems():
-    """(name, command prefix) of ours and of each peer given: PEER_PROMETHEUS=path."""
+    """(name, command prefix) of ours and of each peer given: PEER_PROMETHEUS=path, PEER_VICTORIAMETRICS=path (only queries)."""
     out = [("coeus", [os.environ.get("COEUS_BIN", os.path.join(ROOT, "build", "coeus")), "prometheus"])]
     peer = os.environ.get("PEER_PROMETHEUS")
     if peer:
         out.append(("prometheus", [peer]))
+    if os.environ.get("PEER_VICTORIAMETRICS"):
+        out.append(("victoria", [os.environ["PEER_VICTORIAMETRICS"]]))
     if os.environ.get("ONLY"):
         out = [s for s in out if s[0] == os.environ["ONLY"]]
     return out
@@ -43,6 +46,9 @@ def get(port, path, timeout_s=120):
 
 
 class System:
+    params = {}                                 # of each query
+    ready_path = "/-/ready"
+
     def __init__(self, prefix, data, config, *flags):
         self.port = free_port()
         self.data = data
@@ -61,7 +67,7 @@ class System:
             if self.p.poll() is not None:
                 raise SystemExit(f"{self.argv[0]} ended with {self.p.returncode}:\n{open(self.data + '.log', errors='replace').read()[-2000:]}")
             try:
-                if get(self.port, "/-/ready")[0] == 200:
+                if get(self.port, self.ready_path)[0] == 200:
                     self.ready_s = time.monotonic() - begin
                     return
             except (OSError, http.client.HTTPException):
@@ -103,6 +109,55 @@ class System:
         self.log.close()
 
 
+class Victoria(System):
+    """VictoriaMetrics: no cache of results, as neither of the others has one."""
+    params = {"nocache": 1}
+    ready_path = "/health"
+
+    def __init__(self, prefix, data):
+        self.port = free_port()
+        self.data = data
+        self.argv = [*prefix, f"-storageDataPath={data}", f"-httpListenAddr=127.0.0.1:{self.port}", "-retentionPeriod=100y", "-selfScrapeInterval=0",
+                     "-search.maxUniqueTimeseries=2000000", "-search.maxMemoryPerQuery=0", "-search.maxQueryDuration=10m"]
+        self.start()
+
+    def load(self, lines):
+        """The file in requests of whole lines; then all is in parts that can be searched."""
+        with open(lines, "rb") as f:
+            while True:
+                piece = f.readlines(32 << 20)
+                if not piece:
+                    break
+                c = http.client.HTTPConnection("127.0.0.1", self.port, timeout=600)
+                c.request("POST", "/api/v1/import", body=b"".join(piece))
+                r = c.getresponse()
+                if r.status != 204:
+                    raise SystemExit(f"import: {r.status} {r.read()[:300]}")
+                c.close()
+        for path in ("/internal/force_flush", "/internal/force_merge"):
+            get(self.port, path, timeout_s=600)
+        while sum(float(line.split()[1]) for line in get(self.port, "/metrics")[1].decode().splitlines() if line.startswith("vm_active_merges")):
+            time.sleep(0.2)
+
+
+def open_copy(name, prefix, source, scratch):
+    """The system on its own copy of the blocks; VictoriaMetrics gets their samples by its import."""
+    data = os.path.join(scratch, name)
+    if name != "victoria":
+        shutil.copytree(source, data)
+        return System(prefix, data, "global: {}\n", "--storage.tsdb.retention.time=100y")
+    lines = source + ".jsonl"
+    if not os.path.exists(lines):
+        generator = os.path.join(ROOT, "build", "release", "bench", "gen_blocks")
+        subprocess.run([generator, source + ".tmp.jsonl", *open(source + ".args").read().split()], check=True)
+        os.rename(source + ".tmp.jsonl", lines)
+    s = Victoria(prefix, data)
+    s.load(lines)
+    s.stop()                                    # what it was for is over: memory and caches of the import
+    s.start()
+    return s
+
+
 def disk_bytes(path):
     return int(subprocess.check_output(["du", "-sk", path]).split()[0]) * 1024
 
@@ -114,6 +169,59 @@ class Scratch:
 
     def __exit__(self, *_):
         shutil.rmtree(self.dir, ignore_errors=True)
+
+
+def openmetrics(path, series):
+    """The same samples as bench/gen_blocks.c makes, as text for `promtool tsdb create-blocks-from openmetrics`."""
+    with open(path, "w") as f:
+        for i in range(series):
+            kind, pod = i % 10, i // 10
+            base = f'namespace="team-{pod % 20:02d}",pod="app-{pod:04d}"'
+            if kind < 3:
+                name, step = f'bench_requests_total{{{base},code="{(200, 404, 500)[kind]}"}}', 3 + pod % 17 + kind
+            elif kind < 5:
+                name, step = f'bench_{("errors", "bytes")[kind - 3]}_total{{{base},kind="{("error", "byte")[kind - 3]}"}}', 1 + pod % 5 + 1000 * (kind - 3)
+            elif kind < 6:
+                name, step = f"bench_memory_bytes{{{base}}}", 0
+            else:
+                name, step = f'bench_latency_seconds_bucket{{{base},le="{("0.1", "0.5", "1", "+Inf")[kind - 6]}"}}', (kind - 5) * (1 + pod % 7)
+            value, state = 1000 * pod, 12345 + i
+            out = []
+            for k in range(6 * 240):
+                state = (state * 1103515245 + 12345) & 0x7FFFFFFF
+                if step:
+                    value += step * (state >> 16) % (2 * step + 1)
+                else:
+                    value = 200_000_000 + pod * 1000 + (state >> 8) % 1_000_000
+                out.append(f"{name} {value} {END_S - 6 * 3600 + 15 * k}\n")
+            f.writelines(out)
+        f.write("# EOF\n")
+
+
+def blocks(series, hours, step=15):
+    """The folder of the prebuilt blocks, made once: by our generator if it is built, else by $PEER_PROMTOOL."""
+    out = os.path.join(ROOT, "build", "bench", f"blocks-{series}" + (f"-{hours}h-{step}s" if (hours, step) != (6, 15) else ""))
+    if os.path.isdir(out) and os.path.exists(out + ".args"):
+        return out
+    shutil.rmtree(out, ignore_errors=True)
+    os.makedirs(os.path.dirname(out), exist_ok=True)
+    tmp = out + ".tmp"
+    shutil.rmtree(tmp, ignore_errors=True)
+    os.makedirs(tmp)
+    generator = os.path.join(ROOT, "build", "release", "bench", "gen_blocks")
+    if os.access(generator, os.X_OK):
+        subprocess.run([generator, tmp, str(series), str(END_S - hours * 3600), str(hours), str(step)], check=True)
+    elif os.environ.get("PEER_PROMTOOL") and (hours, step) == (6, 15):
+        text = tmp + ".om"
+        openmetrics(text, series)
+        subprocess.run([os.environ["PEER_PROMTOOL"], "tsdb", "create-blocks-from", "openmetrics", "--quiet", text, tmp], check=True)
+        os.unlink(text)
+    else:
+        raise SystemExit("no generator of blocks: build/release/bench/gen_blocks, or PEER_PROMTOOL=path")
+    with open(out + ".args", "w") as f:  # what the generator was told
+        f.write(f"{series} {END_S - hours * 3600} {hours} {step}")
+    os.rename(tmp, out)
+    return out
 
 
 def median(values):

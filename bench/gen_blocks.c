@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* gen_blocks.c — the prebuilt blocks of bench/query.py:  gen_blocks DIR SERIES START_S HOURS
+/* gen_blocks.c — the prebuilt blocks of bench/query.py:  gen_blocks DIR SERIES START_S HOURS [STEP_S]
+ * or, if DIR ends in .jsonl, that file: a line a series and block, as VictoriaMetrics imports them.
  *
- * The same samples as openmetrics() of query.py: one every 15 s, in blocks of two hours, SERIES of them: of ten series of a pod three request
+ * The same samples as openmetrics() of query.py: one every STEP_S (15), in blocks of two hours, SERIES of them: of ten series of a pod three request
  * counters, errors, bytes, memory, four latency buckets. Deterministic. */
 #include <inttypes.h>
 #include <stdio.h>
@@ -11,7 +12,8 @@
 #include "storage/chunk/xor.h"
 #include "tsdb/block/block.h"
 
-enum { STEP_S = 15, BLOCK_S = 7200, CHUNK_SAMPLES = 120, BLOCK_SAMPLES = BLOCK_S / STEP_S, CHUNKS = BLOCK_SAMPLES / CHUNK_SAMPLES, LABELS_MAX = 4 };
+enum { BLOCK_S = 7200, CHUNK_SAMPLES = 120, CHUNKS_MAX = BLOCK_S / CHUNK_SAMPLES, LABELS_MAX = 4 };
+static int step_s = 15;
 
 struct gen {
         int kind, pod;
@@ -26,8 +28,8 @@ struct gen_set {
         struct gen **order;             /* by labels */
         size_t n, at;
         TimeMs mint_ms;
-        struct chunk chunks[CHUNKS];
-        uint8_t bytes[CHUNKS][4096];
+        struct chunk chunks[CHUNKS_MAX];
+        uint8_t bytes[CHUNKS_MAX][4096];
 };
 
 static Str text(const char *fmt, ...) PRINTF_LIKE(1, 2);
@@ -89,18 +91,19 @@ static struct error *gen_set_next(struct series_set *set, struct series *ret, bo
                 return NULL;
         struct gen *g = s->order[s->at++];
         TimeMs t = s->mint_ms;
-        for (size_t c = 0; c < CHUNKS; c++) {
+        size_t c = 0;
+        for (int left = BLOCK_S / step_s; left > 0; left -= CHUNK_SAMPLES, c++) {
                 struct xor_appender a;
                 xor_appender_init(&a, s->bytes[c]);
                 s->chunks[c] = (struct chunk){.mint_ms = t, .encoding = CHUNK_XOR};
-                for (int i = 0; i < CHUNK_SAMPLES; i++, t += STEP_S * 1000) {
+                for (int i = 0; i < MIN(left, (int)CHUNK_SAMPLES); i++, t += step_s * 1000) {
                         if (!xor_append(&a, s->bytes[c], sizeof s->bytes[c], t, gen_next(g)))
                                 bug("a chunk of %d samples is larger than %zu bytes", CHUNK_SAMPLES, sizeof s->bytes[c]);
                 }
-                s->chunks[c].maxt_ms = t - STEP_S * 1000;
+                s->chunks[c].maxt_ms = t - step_s * 1000;
                 s->chunks[c].data = (Str){(const char *)s->bytes[c], xor_bytes(&a)};
         }
-        *ret = (struct series){.labels = {g->labels, g->n_labels}, .chunks = s->chunks, .n_chunks = CHUNKS};
+        *ret = (struct series){.labels = {g->labels, g->n_labels}, .chunks = s->chunks, .n_chunks = c};
         return NULL;
 }
 
@@ -110,12 +113,33 @@ static int gen_cmp(const void *a, const void *b)
         return labels_cmp((Labels){x->labels, x->n_labels}, (Labels){y->labels, y->n_labels});
 }
 
+/* One block's worth as lines. */
+static void print_lines(FILE *f, struct gen_set *s)
+{
+        for (size_t i = 0; i < s->n; i++) {
+                struct gen *g = s->order[i];
+                fputs("{\"metric\":{", f);
+                for (size_t k = 0; k < g->n_labels; k++)
+                        fprintf(f, "%s\"" STR_FMT "\":\"" STR_FMT "\"", k ? "," : "", STR_ARG(g->labels[k].name), STR_ARG(g->labels[k].value));
+                fputs("},\"values\":", f);
+                for (int k = 0; k < BLOCK_S / step_s; k++)
+                        fprintf(f, "%c%.0f", k ? ',' : '[', gen_next(g));
+                fputs("],\"timestamps\":", f);
+                for (int k = 0; k < BLOCK_S / step_s; k++)
+                        fprintf(f, "%c%" PRId64, k ? ',' : '[', s->mint_ms + (int64_t)k * step_s * 1000);
+                fputs("]}\n", f);
+        }
+}
+
 int main(int argc, char **argv)
 {
-        if (argc != 5) {
-                fprintf(stderr, "usage: gen_blocks DIR SERIES START_S HOURS\n");
+        if (argc == 6)
+                step_s = atoi(argv[5]);
+        if (argc < 5 || argc > 6 || step_s < 1 || BLOCK_S % step_s) {
+                fprintf(stderr, "usage: gen_blocks DIR SERIES START_S HOURS [STEP_S]\n");
                 return 2;
         }
+        FILE *lines = str_has_suffix(str_from(argv[1]), STR(".jsonl")) ? fopen(argv[1], "w") : NULL;
         static const struct series_set_ops ops = {.next = gen_set_next};
         size_t n = (size_t)atol(argv[2]);
         int64_t start_s = atoll(argv[3]);
@@ -130,6 +154,10 @@ int main(int argc, char **argv)
         for (int64_t at = start_s; at < start_s + atoll(argv[4]) * 3600; at += BLOCK_S) {
                 s->at = 0;
                 s->mint_ms = at * 1000;
+                if (lines) {
+                        print_lines(lines, s);
+                        continue;
+                }
                 struct block_meta meta = BLOCK_META_INIT;
                 meta.ulid = ulid_new(time_now_ms());
                 meta.mint_ms = at * 1000;
@@ -145,5 +173,5 @@ int main(int argc, char **argv)
                 printf("block from %" PRId64 ": %" PRIu64 " samples\n", at, meta.stats.samples);
                 block_meta_done(&meta);
         }
-        return 0;
+        return lines && fclose(lines) ? 1 : 0;
 }
