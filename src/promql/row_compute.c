@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* One row: the samples of its series are decoded, then a selector's steps or a function's windows are walked, then the
  * element-wise operations on top are applied. Any worker. */
+#include "promql/lanes.h"
 #include "promql/rows_impl.h"
 
 struct error *series_samples(struct exec *q, const struct series *s, TimeMs mint, TimeMs maxt, struct samples *out)
@@ -26,8 +27,24 @@ void mixed_drop_markers(struct mixed *s)
         s->n = w;
 }
 
+WITH_LANES static bool has_marker_lanes(const double *v, size_t n)
+{
+        Mask found = {0};
+        size_t i = 0;
+        for (; i + LANES <= n; i += LANES) {
+                Mask x;
+                memcpy(&x, v + i, sizeof x);
+                found |= x == (int64_t)STALE_NAN_BITS;
+        }
+        for (; i < n; i++)
+                found[0] |= is_stale_nan(v[i]);
+        return (found[0] | found[1] | found[2] | found[3]) != 0;
+}
+
 static void drop_markers(struct samples *s)
 {
+        if (has_lanes() && !has_marker_lanes(s->v, s->n))
+                return;
         size_t i = 0;
         while (i < s->n && !is_stale_nan(s->v[i]))
                 i++;

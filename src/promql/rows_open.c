@@ -71,8 +71,22 @@ static const Label *next_metadata(Labels ls, size_t *at)
         return NULL;
 }
 
+static bool is_behind_metadata(Str name)
+{
+        return name.n && name.p[0] > '_';
+}
+
+/* Names of one block are one string, and what no longer starts with an underscore is behind all that is looked for. */
+static bool surely_same_metadata(Labels a, Labels b)
+{
+        return a.n && b.n && a.v[0].name.p == b.v[0].name.p && a.v[0].value.p == b.v[0].value.p && a.v[0].value.n == b.v[0].value.n &&
+               (a.n == 1 || is_behind_metadata(a.v[1].name)) && (b.n == 1 || is_behind_metadata(b.v[1].name));
+}
+
 bool same_metadata(Labels a, Labels b)
 {
+        if (surely_same_metadata(a, b))
+                return true;
         for (size_t i = 0, k = 0;;) {
                 const Label *x = next_metadata(a, &i), *y = next_metadata(b, &k);
                 if (!x || !y)

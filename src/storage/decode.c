@@ -5,6 +5,7 @@
 
 void samples_done(struct samples *s)
 {
+        samples_clear(s);
         free(s->t);
         free(s->v);
         *s = (struct samples)SAMPLES_INIT;
@@ -14,6 +15,15 @@ void samples_reserve(struct samples *s, size_t more)
 {
         if (s->cap - s->n >= more)
                 return;
+        if (s->skip) {
+                struct samples base = *s;
+                samples_clear(&base);
+                memmove(base.t, s->t, s->n * sizeof *s->t);
+                memmove(base.v, s->v, s->n * sizeof *s->v);
+                base.n = s->n;
+                base.every_ms = s->every_ms;
+                *s = base;
+        }
         size_t cap = s->cap < 64 ? 128 : s->cap + s->cap / 2;
         if (cap - s->n < more)
                 cap = s->n + more;
@@ -125,6 +135,15 @@ struct evenness {
         uint64_t every; /* 0: one sample so far */
 };
 
+/* The same, of a chunk whose samples are known to be `every` apart, in ascending order. */
+static bool even_add_known(struct evenness *ev, const TimeMs *t, size_t n, uint64_t every)
+{
+        if (!ev->every)
+                ev->every = every;
+        ev->is_even = ev->is_even && ev->every == every && (n == 0 || (uint64_t)t[n] - (uint64_t)t[n - 1] == every);
+        return true;
+}
+
 /* got more samples came at t + n. */
 static bool even_add(struct evenness *ev, const TimeMs *t, size_t n, size_t got)
 {
@@ -157,7 +176,7 @@ static struct error *look_ahead(struct ahead *a, const struct series *s, size_t 
                 const struct chunk *c = &s->chunks[i];
                 if (!is_wanted(s, c, mint_ms, maxt_ms))
                         continue;
-                if (c->encoding != CHUNK_XOR || c->maxt_ms > maxt_ms)
+                if (c->encoding != CHUNK_XOR)
                         break;
                 a->of[a->n] = i;
                 a->jobs[a->n++] = (struct xor_job){.data = c->data, .t = t + n, .v = v + n};
@@ -177,9 +196,10 @@ static struct error *look_ahead(struct ahead *a, const struct series *s, size_t 
         return NULL;
 }
 
-static struct error *decode_into(const struct series *s, TimeMs mint_ms, TimeMs maxt_ms, TimeMs *t, double *v, size_t *ret_n, int64_t *ret_every)
+static struct error *decode_into(const struct series *s, TimeMs mint_ms, TimeMs maxt_ms, TimeMs *t, double *v, size_t *ret_n, int64_t *ret_every,
+                                 size_t *ret_skip)
 {
-        size_t n = 0;
+        size_t n = 0, skip = 0;
         struct evenness ev = {.is_even = true};
         struct ahead ahead;
         ahead.n = ahead.next = 0;
@@ -188,15 +208,17 @@ static struct error *decode_into(const struct series *s, TimeMs mint_ms, TimeMs 
                 const struct chunk *c = &s->chunks[i];
                 if (!is_wanted(s, c, mint_ms, maxt_ms))
                         continue;
-                size_t got;
+                size_t got = 0;
+                uint64_t every = 0; /* known of the chunk */
                 struct error *e = NULL;
                 if (!ahead.is_off && ahead.next == ahead.n && c->encoding == CHUNK_XOR)
                         e = look_ahead(&ahead, s, i, mint_ms, maxt_ms, t, v, n);
                 if (!e && ahead.next < ahead.n && ahead.of[ahead.next] == i) {
                         const struct xor_job *j = &ahead.jobs[ahead.next++];
                         got = j->s.i;
-                        if (got && j->t[got - 1] > maxt_ms) /* the index told otherwise */
+                        if (got && j->t[got - 1] > maxt_ms)
                                 got = lower_bound(j->t, 0, got, maxt_ms + 1);
+                        every = j->s.is_even && got > 1 ? j->s.dt : 0;
                         if (j->t != t + n) { /* some before it did not come */
                                 memmove(t + n, j->t, got * sizeof *t);
                                 memmove(v + n, j->v, got * sizeof *v);
@@ -206,14 +228,21 @@ static struct error *decode_into(const struct series *s, TimeMs mint_ms, TimeMs 
                 }
                 if (e)
                         return c->ref ? error_wrap(e, "chunk %016llx", (unsigned long long)c->ref) : e;
-                if (!even_add(&ev, t, n, got) && !ascends(t + n, got))
+                if (!(every ? even_add_known(&ev, t, n, every) : even_add(&ev, t, n, got)) && !ascends(t + n, got))
                         return error_new(ERROR_CORRUPT, "chunk %016llx: timestamps do not ascend", (unsigned long long)c->ref);
                 if (got && t[n] < mint_ms) {
                         size_t cut = lower_bound(t, n, n + got, mint_ms);
+                        if (n == 0) { /* stays where it is */
+                                t += cut;
+                                v += cut;
+                                skip += cut;
+                                n = got - cut;
+                                continue;
+                        }
                         memmove(t + n, t + cut, (n + got - cut) * sizeof *t);
                         memmove(v + n, v + cut, (n + got - cut) * sizeof *v);
                         got = n + got - cut;
-                        ev.is_even = ev.is_even && n == 0;
+                        ev.is_even = false;
                 }
                 if (got == 0)
                         continue;
@@ -229,6 +258,7 @@ static struct error *decode_into(const struct series *s, TimeMs mint_ms, TimeMs 
                 ev.is_even = false;
         }
         *ret_n = n;
+        *ret_skip = skip;
         *ret_every = ev.is_even && n > 1 ? (int64_t)ev.every : 0;
         return NULL;
 }
@@ -236,19 +266,34 @@ static struct error *decode_into(const struct series *s, TimeMs mint_ms, TimeMs 
 struct error *series_decode_into(const struct series *s, TimeMs mint_ms, TimeMs maxt_ms, TimeMs *t, double *v, size_t *ret_n)
 {
         int64_t every;
-        return decode_into(s, mint_ms, maxt_ms, t, v, ret_n, &every);
+        size_t n = 0, skip = 0;
+        struct error *e = decode_into(s, mint_ms, maxt_ms, t, v, &n, &every, &skip);
+        if (e)
+                return e;
+        if (skip) {
+                memmove(t, t + skip, n * sizeof *t);
+                memmove(v, v + skip, n * sizeof *v);
+        }
+        *ret_n = n;
+        return NULL;
 }
 
 struct error *series_decode(const struct series *s, TimeMs mint_ms, TimeMs maxt_ms, struct samples *out)
 {
         samples_clear(out);
         samples_reserve(out, series_samples_max(s, mint_ms, maxt_ms));
-        size_t n = 0;
+        size_t n = 0, skip = 0;
         int64_t every = 0;
-        struct error *e = decode_into(s, mint_ms, maxt_ms, out->t, out->v, &n, &every);
-        out->n = e ? 0 : n;
-        out->every_ms = e ? 0 : every;
-        return e;
+        struct error *e = decode_into(s, mint_ms, maxt_ms, out->t, out->v, &n, &every, &skip);
+        if (e)
+                return e;
+        out->t += skip;
+        out->v += skip;
+        out->cap -= skip;
+        out->skip = skip;
+        out->n = n;
+        out->every_ms = every;
+        return NULL;
 }
 
 enum { SAMPLES_PER_CHUNK = 120 };

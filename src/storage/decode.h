@@ -19,14 +19,21 @@ struct samples {
         double *v;
         size_t n, cap;
         int64_t every_ms;               /* > 0: they are that far apart, all of them; 0: not so, or not known */
+        size_t skip;                    /* private: t and v are so far inside of their memory, and cap less by it */
 };
-#define SAMPLES_INIT {NULL, NULL, 0, 0, 0}
+#define SAMPLES_INIT {NULL, NULL, 0, 0, 0, 0}
 void samples_done(struct samples *s);
 void samples_reserve(struct samples *s, size_t more);
 static inline void samples_clear(struct samples *s)
 {
         s->n = 0;
         s->every_ms = 0;
+        if (s->skip) {
+                s->t -= s->skip;
+                s->v -= s->skip;
+                s->cap += s->skip;
+                s->skip = 0;
+        }
 }
 static inline void samples_push(struct samples *s, TimeMs t, double v)
 {

@@ -149,6 +149,7 @@ static void lane_leave(struct lanes *l, struct lane *lane, struct xor_job *j, si
         s->width = (unsigned)l->width[i];
         s->trailing = (unsigned)l->trailing[i];
         s->t = j->t[s->i - 1];
+        s->is_even = s->i == s->n && s->dt && s->dt < UINT64_C(1) << 40 && s->t > j->t[0];
         if (s->pos > j->data.n * 8)
                 s->bad = true;
         lane->is_on = false;

@@ -13,6 +13,7 @@ struct xor_state {
         unsigned trailing, width;
         bool past;              /* a timestamp above maxt: all done */
         bool bad;
+        bool is_even;           /* done, and all samples are dt apart, which is less than 2^40 */
 };
 
 /* Loops run on the chunk itself while this many bytes are left behind the position, then on a copy of the end with zeros behind it. */
