@@ -173,6 +173,23 @@ def test_gives_the_recorded_results_of_deduplicated_buckets(t):
         check_eq(s.stop(), 0)
 
 
+def test_a_store_that_went_away_is_missed_by_a_warning(t):
+    s = store(t)
+    p = querier(t, [f"127.0.0.1:{s.grpc_port}"], "--endpoint.info-timeout=1s")
+    params = {"query": "count(http_requests_total)", "time": 1699750800}
+    status, got = ask(p, "/api/v1/query", params)
+    check_eq((status, got["data"]["result"][0]["value"][1], got.get("warnings")), (200, "2", None))
+    s.kill9()
+    wait_for("the querier to notice", lambda: p.api("stores")["store"][0]["lastError"], 60)
+    status, got = ask(p, "/api/v1/query", params)
+    check_eq((status, got["data"]["result"]), (200, []))
+    check(len(got["warnings"]) == 1 and f"127.0.0.1:{s.grpc_port}" in got["warnings"][0] and "not asked, since it fails" in got["warnings"][0], got)
+    status, got = ask(p, "/api/v1/labels", {"start": 1699750800})
+    check(status == 200 and "not asked, since it fails" in got["warnings"][0], got)
+    status, got = ask(p, "/api/v1/query", {**params, "time": 1})
+    check_eq((status, got.get("warnings")), (200, None), "a time of which it has nothing")
+
+
 def test_a_missing_store_is_a_matter_of_the_wish(t):
     s = store(t)
     gone = free_port()

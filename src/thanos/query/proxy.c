@@ -87,10 +87,11 @@ static bool sets_fit(const Labels *sets, size_t n_sets, const struct matcher *co
         return n_sets == 0;
 }
 
-bool proxy_wants(const struct proxy_querier *q, const struct endpoint *ep, TimeMs mint_ms, TimeMs maxt_ms,
-                 const struct matcher *const *m, size_t n_m)
+/* Its data belongs to the answer. */
+static bool has_a_part(const struct proxy_querier *q, const struct endpoint *ep, TimeMs mint_ms, TimeMs maxt_ms,
+                       const struct matcher *const *m, size_t n_m)
 {
-        if (!ep->has_store || !ep->is_usable || ep->mint_ms > maxt_ms || ep->maxt_ms < mint_ms)
+        if (!ep->has_store || ep->mint_ms > maxt_ms || ep->maxt_ms < mint_ms)
                 return false;
         if (!sets_fit(ep->label_sets, ep->n_label_sets, m, n_m))
                 return false;
@@ -100,6 +101,27 @@ bool proxy_wants(const struct proxy_querier *q, const struct endpoint *ep, TimeM
         for (size_t i = 0; i < q->o->n_store_match && !fits; i++)
                 fits = sets_fit(&l, 1, q->o->store_match[i].v, q->o->store_match[i].n);
         return fits;
+}
+
+bool proxy_wants(const struct proxy_querier *q, const struct endpoint *ep, TimeMs mint_ms, TimeMs maxt_ms,
+                 const struct matcher *const *m, size_t n_m)
+{
+        return ep->is_usable && has_a_part(q, ep, mint_ms, maxt_ms, m, n_m);
+}
+
+struct error *proxy_tell_unusable(struct proxy_querier *q, TimeMs mint_ms, TimeMs maxt_ms,
+                                  const struct matcher *const *m, size_t n_m)
+{
+        struct error *e = NULL;
+        for (size_t i = 0; !e && q->o->partial_response && i < q->list->n; i++) {
+                const struct endpoint *ep = &q->list->v[i];
+                if (ep->is_usable || !has_a_part(q, ep, mint_ms, maxt_ms, m, n_m))
+                        continue;
+                Str name = proxy_name_of(q, ep);
+                e = proxy_lose(q, error_new(ERROR_UNAVAILABLE, "not asked, since it fails: " STR_FMT ": " STR_FMT,
+                                            STR_ARG(name), STR_ARG(ep->last_error)));
+        }
+        return e;
 }
 
 struct pb_label_matcher *proxy_matchers(struct arena *a, const struct matcher *const *m, size_t n_m)
@@ -195,13 +217,15 @@ static struct error *fan_out(struct proxy_querier *q, const char *path, Str requ
 {
         VEC(struct asked) asked = VEC_INIT;
         struct grpc_call_opts o = proxy_call_opts(q);
+        struct error *e = proxy_tell_unusable(q, q->mint_ms, q->maxt_ms, m, n_m);
+        if (e)
+                return e;
         for (size_t i = 0; i < q->list->n; i++) {
                 const struct endpoint *ep = &q->list->v[i];
                 if (proxy_wants(q, ep, q->mint_ms, q->maxt_ms, m, n_m))
                         vec_push(&asked, (struct asked){grpc_call_start(ep->channel, path, &o, request), ep});
         }
         int64_t timeout_ms = q->o->response_timeout_ms, end_ms = time_mono_ms() + MIN(timeout_ms, INT64_MAX / 2);
-        struct error *e = NULL;
         struct arena scratch;
         arena_init(&scratch, q->arena->limit_bytes);
         for (size_t i = 0; i < asked.n && !e; i++) {

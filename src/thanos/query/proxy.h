@@ -11,7 +11,8 @@
  * the arena's budget. Chunks of a series that came twice are dropped, chunks that do not overlap are passed on as they
  * are; with replica labels the rest is folded by thanos/query/dedup.h and encoded anew. Downsampled chunks are decoded
  * to what the function around the selector needs. A store that fails, hangs or sends garbage costs what it had not
- * sent, and a warning with its address; without partial_response it fails the query. Series with native histograms of
+ * sent, and a warning with its address; without partial_response it fails the query.
+ * One that endpoints.h holds for failing is not asked: with partial_response a warning says so, where upstream is silent. Series with native histograms of
  * several replicas: the first chunk of those that overlap is taken, without folding. Threads: a proxy and its queriers
  * belong to one.  Upstream: pkg/store/proxy.go, pkg/query/{querier,iter}.go. */
 #ifndef THANOS_QUERY_PROXY_H

@@ -93,6 +93,10 @@ void proxy_set_forget_labels(struct proxy_set *s); /* labels live until the next
 
 /* --- proxy.c --- */
 
+/* Endpoints that would be wanted, had their last round gone well: without partial_response nothing, as upstream; with it
+ * a warning each, where upstream is silent. */
+struct error *proxy_tell_unusable(struct proxy_querier *q, TimeMs mint_ms, TimeMs maxt_ms,
+                                  const struct matcher *const *m, size_t n_m) MUST_CHECK;
 bool proxy_wants(const struct proxy_querier *q, const struct endpoint *ep, TimeMs mint_ms, TimeMs maxt_ms,
                  const struct matcher *const *m, size_t n_m);
 struct pb_label_matcher *proxy_matchers(struct arena *a, const struct matcher *const *m, size_t n_m);

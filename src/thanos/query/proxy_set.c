@@ -215,6 +215,12 @@ struct error *proxy_open(struct proxy_querier *q, struct pb_series_request *r, c
                 buf_done(&without);
                 return error_new(ERROR_LIMIT, "matchers of more than %d bytes", REQUEST_BYTES_MAX);
         }
+        struct error *e = proxy_tell_unusable(q, r->min_time, r->max_time, m, n_m);
+        if (e) {
+                buf_done(&plain);
+                buf_done(&without);
+                return e;
+        }
         struct proxy_set *s = mem_new(struct proxy_set);
         s->base.ops = &set_ops;
         s->q = q;
