@@ -70,7 +70,7 @@ void api_handle_raw(struct web *w, const char *path, unsigned methods, http_hand
         char *routed = web_path(w, full);
         struct route *route = arena_new(&w->arena, struct route);
         *route = (struct route){.w = w};
-        http_server_handle(w->server, routed, methods, HTTP_COMPRESS_SMALL, h, w);
+        http_server_handle(w->server, routed, methods, HTTP_NO_COMPRESSION, h, w);
         http_server_handle(w->server, routed, HTTP_OPTIONS, HTTP_INLINE, preflight, route);
         free(routed);
 }

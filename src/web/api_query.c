@@ -135,12 +135,14 @@ static Str origin_of(struct api *a)
 static bool common_params(struct api *a, struct query_opts *q)
 {
         Str timeout = api_param(a, "timeout"), lookback = api_param(a, "lookback_delta");
-        struct error *e = timeout.n ? seconds_parse(timeout, &q->timeout_ms) : NULL;
+        int64_t timeout_ns = 0;
+        struct error *e = timeout.n ? seconds_parse_ns(timeout, &timeout_ns) : NULL;
         if (e) {
                 api_fail_param(a, "timeout", e);
                 return false;
         }
-        if (timeout.n && q->timeout_ms <= 0) {         /* over before it begins */
+        q->timeout_ms = timeout_ns / 1000000 + (timeout_ns % 1000000 > 0);
+        if (timeout.n && timeout_ns <= 0) {         /* over before it begins */
                 api_fail_param(a, "query", error_new(ERROR_TIMEOUT, "context deadline exceeded"));
                 return false;
         }

@@ -85,10 +85,10 @@ static void handle(struct web *w, const char *path, unsigned methods, unsigned f
 
 void probes_register(struct web *w)
 {
-        handle(w, "/-/healthy", HTTP_GET | HTTP_HEAD, HTTP_INLINE, healthy);
-        handle(w, "/-/ready", HTTP_GET | HTTP_HEAD, HTTP_INLINE, ready);
-        handle(w, "/-/reload", HTTP_GET | HTTP_POST | HTTP_PUT, 0, reload);
-        handle(w, "/-/quit", HTTP_GET | HTTP_POST | HTTP_PUT, 0, quit);
+        handle(w, "/-/healthy", HTTP_GET | HTTP_HEAD, HTTP_INLINE | HTTP_NO_COMPRESSION, healthy);
+        handle(w, "/-/ready", HTTP_GET | HTTP_HEAD, HTTP_INLINE | HTTP_NO_COMPRESSION, ready);
+        handle(w, "/-/reload", HTTP_GET | HTTP_POST | HTTP_PUT, HTTP_NO_COMPRESSION, reload);
+        handle(w, "/-/quit", HTTP_GET | HTTP_POST | HTTP_PUT, HTTP_NO_COMPRESSION, quit);
         handle(w, "/metrics", HTTP_GET, 0, metrics);
         handle(w, "/version", HTTP_GET, 0, version);
         if (w->o.host_metrics)

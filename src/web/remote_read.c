@@ -433,7 +433,6 @@ static void remote_read(struct http_request *r, void *ctx)
         struct reading rd = {.w = w, .r = r};
         struct read_request q = {.queries = VEC_INIT};
         struct buf body = BUF_INIT(READ_REQUEST_MAX_BYTES);
-        web_cors(w, r);
         if (!place_take(w, r)) {
                 http_reply(r, 500, "text/plain; charset=utf-8", STR("context canceled\n"));
                 return;

@@ -288,7 +288,6 @@ static struct error *message_of(Str type, bool *ret_is_v2)
 static void remote_write(struct http_request *r, void *ctx)
 {
         struct web *w = ctx;
-        web_cors(w, r);
         if (!w->o.write_v1 && !w->o.write_v2) {
                 http_set_header(r, "X-Content-Type-Options", STR("nosniff"));
                 http_reply(r, 404, "text/plain; charset=utf-8", STR("remote write receiver needs to be enabled with --web.enable-remote-write-receiver\n"));

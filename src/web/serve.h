@@ -41,7 +41,7 @@ typedef void api_handler(struct api *a);
 /* Registers /api/v1/<path>; the handler gets its form parsed. flags: a form that cannot be parsed is an error, unless API_LENIENT_FORM. */
 enum { API_LENIENT_FORM = 1 };
 void api_handle(struct web *w, const char *path, unsigned methods, unsigned flags, api_handler *h);
-/* The same for handlers that read no form and answer otherwise; ctx is the web. They call web_cors(). */
+/* The same for handlers that read no form and answer otherwise; ctx is the web. */
 void api_handle_raw(struct web *w, const char *path, unsigned methods, http_handler *h);
 
 enum api_error { API_BAD_DATA, API_EXECUTION, API_CANCELED, API_TIMEOUT, API_INTERNAL, API_NOT_FOUND, API_NOT_ACCEPTABLE, API_UNAVAILABLE };

@@ -49,6 +49,13 @@ static bool needs_ready(const struct web *w, Str path)
         return str_has_prefix(path, STR("/api/")) || str_eq(path, STR("/federate")) || str_has_prefix(path, STR("/consoles/")) || str_eq(path, STR("/-/ready"));
 }
 
+static bool is_api(const struct web *w, Str path)
+{
+        if (strcmp(w->o.route_prefix, "/") != 0)
+                path = str_trim_prefix(path, str_from(w->o.route_prefix));
+        return str_has_prefix(path, STR("/api/v1/"));
+}
+
 static bool path_is_clean(Str path)
 {
         return path.n && path.p[0] == '/' && !str_contains(path, STR("//")) && !str_contains(path, STR("/./")) && !str_contains(path, STR("/../")) &&
@@ -87,6 +94,11 @@ static bool gate(struct http_request *r, void *ctx)
                 Str to = arena_printf(r->arena, STR_FMT "%s" STR_FMT, STR_ARG(path_clean(r->arena, raw)), query.n ? "?" : "", STR_ARG(query));
                 http_set_header(r, "Location", to);
                 http_reply(r, 307, "text/plain; charset=utf-8", STR("Temporary Redirect\n"));
+                return false;
+        }
+        if (r->method == HTTP_OPTIONS && is_api(w, r->path)) { /* of any path there */
+                web_cors(w, r);
+                http_reply(r, 204, NULL, STR(""));
                 return false;
         }
         if (!needs_ready(w, r->path) || (atomic_load(&w->ready) && !atomic_load(&w->stopping)))

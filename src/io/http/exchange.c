@@ -245,9 +245,9 @@ static enum answer_encoding choose_encoding(struct exchange *x)
 {
         if ((x->route && x->route->flags & HTTP_NO_COMPRESSION) || has_header(x, STR("Content-Encoding")))
                 return ENCODING_NONE;
-        if (!has_header(x, STR("Vary"))) /* a handler that sets it names Accept-Encoding too */
+        if (x->route && !has_header(x, STR("Vary"))) /* a handler that sets it names Accept-Encoding too */
                 http_set_header(&x->req, "Vary", STR("Accept-Encoding"));
-        if (x->no_body || !is_worth_compressing(x->content_type))
+        if (!x->route || x->no_body || !is_worth_compressing(x->content_type))
                 return ENCODING_NONE;
         Str list = http_request_header(&x->req, STR("Accept-Encoding")), one;
         while (str_next(&list, ',', &one)) {

@@ -137,7 +137,7 @@ static void reply_not_allowed(struct exchange *x, unsigned methods)
         static const struct {
                 enum http_method m;
                 const char *name;
-        } all[] = {{HTTP_DELETE, "DELETE"}, {HTTP_GET, "GET"},   {HTTP_OPTIONS, "OPTIONS"},
+        } all[] = {{HTTP_DELETE, "DELETE"}, {HTTP_GET, "GET"},   {HTTP_HEAD, "HEAD"}, {HTTP_OPTIONS, "OPTIONS"},
                    {HTTP_PATCH, "PATCH"},   {HTTP_POST, "POST"}, {HTTP_PUT, "PUT"}};
         struct buf b = BUF_INIT(256);
         for (size_t i = 0; i < ARRAY_LEN(all); i++)
@@ -145,6 +145,10 @@ static void reply_not_allowed(struct exchange *x, unsigned methods)
                         buf_printf(&b, "%s%s", b.n ? ", " : "", all[i].name);
         http_set_header(&x->req, "Allow", buf_str(&b));
         buf_done(&b);
+        if (x->req.method == HTTP_OPTIONS) { /* the question is answered */
+                http_reply(&x->req, 200, NULL, STR(""));
+                return;
+        }
         http_set_header(&x->req, "X-Content-Type-Options", STR("nosniff"));
         http_reply(&x->req, 405, "text/plain; charset=utf-8", STR("Method Not Allowed\n"));
 }
