@@ -137,7 +137,7 @@ def histogram_add(a, b, factor):
     return out
 
 
-NUMBER = r"([+-]?(?:0x[0-9a-fA-F]+|[0-9.]+(?:[eE][+-]?\d+)?(?![\da-wyz])|[\d.a-wyzA-Z]+))"
+NUMBER = r"([+-]?(?:[0-9.]+(?:[eE][+-]?\d+)?(?![\da-wyz])|[\d.a-wyzA-Z]+))"
 ITEM = re.compile(r"\{\{.*?\}\}(?:[+-]\{\{.*?\}\})?(?:x\d+)?|[^\s]+")
 
 
@@ -185,7 +185,8 @@ def starts(text):
 
 class Section:
     def __init__(self):
-        self.steps, self.classic = [], False     # classic: asks for custom buckets made of classic histograms
+        self.steps = []
+        self.classic = self.starts = False       # asks for custom buckets made of classic histograms; has start times
 
 
 def series_of(labels, gap, items, offsets):
@@ -219,6 +220,7 @@ def read_load(lines, i, section):
         labels, rest, is_start = metric(lines[i])
         if is_start:
             offsets = starts(rest)
+            section.starts = True
         else:
             found[tuple(sorted(labels.items()))] = (labels, values(rest), offsets)
             offsets = None

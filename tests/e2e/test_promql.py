@@ -1,0 +1,174 @@
+# SPDX-License-Identifier: Apache-2.0
+"""PromQL over HTTP: the files of the test language, loaded by remote write and asked of a server."""
+import concurrent.futures
+import glob
+import os
+import re
+import urllib.parse
+
+from harness import write
+from harness.core import ROOT, Failed, check, http_request
+from harness.promqltest import STALE, Eval, almost_equal, duration, sections
+
+OWN = os.path.join(ROOT, "tests", "conformance", "promql")
+SHARED = os.path.join(os.environ.get("COEUS_SHARED", os.path.join(ROOT, "..", "shared")), "conformance", "promqltest")
+FEATURES = "promql-experimental-functions,promql-delayed-name-removal,promql-extended-range-selectors,promql-binop-fill-modifiers,use-start-timestamps"
+POSITION = re.compile(r" \(\d+:\d+\)$|^\d+:\d+: ")
+
+
+def ask(port, ev):
+    params = {"query": ev.query}
+    if ev.kind == "instant":
+        path, params["time"] = "/api/v1/query", f"{ev.start / 1000:.3f}"
+    else:
+        path = "/api/v1/query_range"
+        params.update(start=f"{ev.start / 1000:.3f}", end=f"{ev.end / 1000:.3f}", step=f"{ev.step / 1000:.3f}")
+    return http_request(port, "GET", path + "?" + urllib.parse.urlencode(params), timeout_s=60).json
+
+
+def key(labels):
+    return tuple(sorted(labels.items()))
+
+
+def same_histogram(want, got):
+    """Count, sum and the populated buckets' counts; their bounds are the unit tests' business."""
+    zero = want.get("z_bucket", 0)
+    zero = zero if zero > 0 else 0      # else the API says nothing of it
+    counts = [x for x in want.get("n_buckets", [])[::-1] + [zero] + want.get("buckets", []) if x]
+    have = [float(b[3]) for b in got.get("buckets", [])]
+    return (almost_equal(want.get("count", 0), float(got["count"])) and almost_equal(want.get("sum", 0), float(got["sum"])) and
+            len(counts) == len(have) and all(almost_equal(a, b) for a, b in zip(counts, have)))
+
+
+def same_value(want, point, is_histogram):
+    if isinstance(want, dict):
+        return is_histogram and same_histogram(want, point)
+    return not is_histogram and (want is STALE or almost_equal(want, float(point)))
+
+
+def points_of(series):
+    return {round(t * 1000): (v, h) for name, h in (("values", False), ("histograms", True)) for t, v in series.get(name, [])}
+
+
+def check_matrix(ev, start, step, result):
+    if [key(s["metric"]) for s in result] != sorted(key(s["metric"]) for s in result):
+        return "not sorted"
+    got = {key(s["metric"]): points_of(s) for s in result}
+    want = {key(labels): {start + i * step: v for i, v in enumerate(values) if v is not None} for labels, values in ev.series}
+    if set(got) != set(want):
+        return f"series {sorted(set(got) ^ set(want))}"
+    for labels, points in want.items():
+        if set(points) != set(got[labels]):
+            return f"points of {labels}"
+        for t, v in points.items():
+            if not same_value(v, *got[labels][t]):
+                return f"{labels} at {t}: {got[labels][t]}, want {v}"
+    return None
+
+
+def check_vector(ev, result):
+    got = [(key(s["metric"]), *((s["histogram"][1], True) if "histogram" in s else (s["value"][1], False))) for s in result]
+    want = [(key(labels), values[0]) for labels, values in ev.series]
+    if {g[0] for g in got} != {w[0] for w in want}:
+        return f"series {sorted({g[0] for g in got} ^ {w[0] for w in want})}"
+    if "ordered" in ev.expect and [g[0] for g in got] != [w[0] for w in want]:
+        return "order"
+    for labels, point, is_histogram in got:
+        if not same_value(dict(want)[labels], point, is_histogram):
+            return f"{labels}: {point}, want {dict(want)[labels]}"
+    return None
+
+
+def check_texts(ev, kind, texts):
+    """expect warn|info [msg: …|regex: …], expect no_warn|no_info"""
+    if f"no_{kind}" in ev.expect and texts:
+        return f"unexpected {kind}: {texts}"
+    lines = [x for x in ev.expect if x == kind or x.startswith(kind + " ")]
+    matches = []
+    for x in lines:
+        rest = x[len(kind):].strip()
+        test = ((lambda t, r=rest[4:].strip(): t == r) if rest.startswith("msg:") else
+                (lambda t, r=re.compile(rest[6:].strip()): bool(r.search(t))) if rest.startswith("regex:") else (lambda t: True))
+        matches.append(test)
+        if not any(test(t) for t in texts):
+            return f"{x}: got {texts}"
+    for t in texts:
+        if matches and not any(m(t) for m in matches):
+            return f"{kind} that is not expected: {t}"
+    return None
+
+
+def wrong(ev, reply):
+    fails = [x for x in ev.expect if x == "fail" or x.startswith(("fail ", "expected_fail"))]
+    if fails:
+        if reply["status"] != "error":
+            return "it should fail"
+        text = POSITION.sub("", reply["error"])
+        for x in fails:
+            m = re.match(r"(?:fail |expected_fail_)(msg:|message|regex:|regexp)\s*(.*)", x)
+            if m and not (text == m[2] if m[1] in ("msg:", "message") else re.search(m[2], text)):
+                return f"error {text!r}, want {x}"
+        return None
+    if reply["status"] != "success":
+        return reply["error"]
+    data, series_range = reply["data"], [x for x in ev.expect if x.startswith("range vector")]
+    fault = check_texts(ev, "warn", reply.get("warnings", [])) or check_texts(ev, "info", reply.get("infos", []))
+    if fault or data["resultType"] == "string":
+        return fault
+    if data["resultType"] == "scalar":
+        return None if ev.scalar is not None and almost_equal(ev.scalar, float(data["result"][1])) else f"scalar {data['result'][1]}"
+    if ev.kind == "range":
+        return check_matrix(ev, ev.start, ev.step, data["result"])
+    if series_range:
+        start, _, step = (duration(x) for x in re.match(r"range vector from (\S+) to (\S+) step (\S+)", series_range[0]).groups())
+        return check_matrix(ev, start, step, data["result"])
+    return check_vector(ev, data["result"])
+
+
+def run_section(t, name, number, section):
+    p = t.prometheus("global: {evaluation_interval: 1m}\n", "--web.enable-remote-write-receiver", f"--enable-feature={FEATURES}",
+                     "--storage.tsdb.min-block-duration=24h", "--storage.tsdb.max-block-duration=24h", "--storage.tsdb.retention.time=200y",
+                     data=f"data-{name}-{number}")
+    evals, out = 0, []
+    for step in section.steps:
+        if not isinstance(step, Eval):
+            write.write(p.port, step)
+            continue
+        evals += 1
+        fault = wrong(step, ask(p.port, step))
+        if fault:
+            out.append(f"{name}:{step.line} {step.query}: {fault}")
+    p.kill9()
+    t.procs.remove(p)   # there are too many to keep
+    p.log_file.close()
+    return evals, out
+
+
+def run_files(t, paths):
+    """Sections whose data need what the head does not keep yet are left out: start times, and custom buckets made on loading."""
+    jobs = []
+    for path in paths:
+        name = os.path.basename(path)[:-5]
+        with open(path) as f:
+            for i, section in enumerate(sections(f.read())):
+                if not section.classic and not section.starts:
+                    jobs.append((name, i, section))
+    evals, faults = 0, []
+    with concurrent.futures.ThreadPoolExecutor(max_workers=4) as pool:
+        for n, out in pool.map(lambda j: run_section(t, *j), jobs):
+            evals += n
+            faults += out
+    if faults:
+        raise Failed(f"{len(faults)} of {evals} differ:\n" + "\n".join(faults[:20]))
+    return evals
+
+
+def test_our_own_files(t):
+    check(run_files(t, sorted(glob.glob(OWN + "/*.test"))) > 100, "too few evals")
+
+
+def test_the_originals_files(t):
+    paths = sorted(glob.glob(SHARED + "/*.test"))
+    if not paths:
+        t.skip("promqltest is not there (../shared/conformance or $COEUS_SHARED)")
+    check(run_files(t, paths) > 1500, "too few evals")
