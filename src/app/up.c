@@ -8,6 +8,8 @@
 #include "base/log.h"
 #include "codec/json.h"
 
+#define FOLDER_RETENTION_MS (INT64_C(365) * 86400000)
+
 static const struct flag rows[] = {
         {"data", "Folder of the data; made if it is not there.", FLAG_STRING, "data"},
         {"web.listen-address", "Address to listen on for pages, API, and telemetry.", FLAG_STRING, "127.0.0.1:9090"},
@@ -18,6 +20,8 @@ static const struct flag rows[] = {
          "true"},
         {"objstore.config-file", "File with the configuration of the bucket, as Thanos' components take it; without one it is the folder bucket below the data.", FLAG_STRING, ""},
         {"objstore.config", "The configuration itself, in YAML.", FLAG_STRING, ""},
+        {"bucket.retention.time", "How long blocks stay in the bucket; 0: for ever. 1y for the folder below the data, 0 for a bucket of --objstore.config, unless given.",
+         FLAG_DURATION, NULL, "<duration>"},
         {"label", "External label, as NAME=VALUE; can be given several times. Names what we write in the bucket: needed, and to be ours alone, where others write there too.",
          FLAG_STRINGS, NULL, "<name>=<value>"},
         {"bucket.sync-interval", "How often to look for blocks to upload.", FLAG_DURATION, "30s", .bits = FLAG_HIDDEN},
@@ -110,7 +114,8 @@ static struct error *bucket_conf(struct up *u, struct buf *text, struct up_bucke
         if (has_conf && !flags_is_set(u->f, "label"))
                 return error_new(ERROR_INVALID, "a bucket that others may write to needs --label=NAME=VALUE, with a value that no other writer has");
         struct error *e = thanos_content(u->f, "objstore.config", false, text);
-        *ret = (struct up_bucket_opts){.objstore_config = buf_str(text), .labels = u->labels, .ship_every_ms = flags_int(u->f, "bucket.sync-interval"),
+        int64_t keep_ms = flags_is_set(u->f, "bucket.retention.time") ? flags_int(u->f, "bucket.retention.time") : has_conf ? 0 : FOLDER_RETENTION_MS;
+        *ret = (struct up_bucket_opts){.objstore_config = buf_str(text), .labels = u->labels, .retention_ms = keep_ms, .ship_every_ms = flags_int(u->f, "bucket.sync-interval"),
                                        .view_every_ms = flags_int(u->f, "bucket.view-interval")};
         return e;
 }

@@ -9,6 +9,7 @@
 #include "base/thread.h"
 #include "config/objstore_conf.h"
 #include "storage/join.h"
+#include "thanos/block/delete.h"
 #include "thanos/shipper/shipper.h"
 #include "thanos/store/bucket_store.h"
 
@@ -172,6 +173,35 @@ static void ship(struct up_bucket *b)
                 merged_waits(b);
 }
 
+/* What is still here locally stays in the bucket too: else it could never go from here. True: something was deleted. */
+static bool delete_old(struct up_bucket *b)
+{
+        struct bucket_call c = {.cancel = &b->cancel};
+        TimeMs bound = MIN(time_now_ms() - b->o.retention_ms, db_start_ms(b->db));
+        ThanosMetaVec metas = VEC_INIT;
+        struct error *e = NULL;
+        bool some = false;
+        if (b->o.retention_ms)
+                bucket_store_metas(b->store, &metas);
+        for (size_t i = 0; i < metas.n; i++) {
+                const struct block_meta *m = &metas.p[i]->block;
+                if (!e && m->maxt_ms <= bound) {
+                        char id[ULID_TEXT_BYTES + 1];
+                        ulid_print(m->ulid, id);
+                        e = thanos_block_delete(b->bucket, &c, m->ulid);
+                        if (!e)
+                                log_info("bucket", "deleted a block that is older than the retention of the bucket", KV_S("block", id));
+                        some |= !e;
+                }
+                thanos_meta_unref(metas.p[i]);
+        }
+        vec_done(&metas);
+        if (e && !__atomic_load_n(&b->cancel, __ATOMIC_SEQ_CST))
+                log_warn("bucket", "deleting old blocks failed; it is tried again", KV_E(e));
+        error_free(e);
+        return some;
+}
+
 static bool wait_ms(struct up_bucket *b, int64_t ms)
 {
         int64_t until = time_mono_ms() + ms;
@@ -193,8 +223,11 @@ static void run(void *arg)
                         if (known)
                                 next_view = time_mono_ms() + b->o.view_every_ms;
                 }
-                if (known)              /* else it is not known what is there */
+                if (known) {            /* else it is not known what is there */
                         ship(b);
+                        if (delete_old(b))
+                                next_view = 0;
+                }
                 bucket_store_close_idle(b->store);
         } while (wait_ms(b, b->o.ship_every_ms));
 }

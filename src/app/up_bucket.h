@@ -23,6 +23,7 @@ struct up_bucket_opts {
         Str objstore_config;            /* YAML; empty: the folder bucket in data_dir */
         Labels labels;                  /* at least one; borrowed */
         int64_t ship_every_ms, view_every_ms;
+        int64_t retention_ms;           /* blocks that end before it, and before all local data, are deleted; 0: none */
         struct metric_registry *metrics;
 };
 struct up_bucket;

@@ -119,6 +119,17 @@ def test_the_bucket_has_the_past_that_is_not_here_any_more(t):
     check_eq(p.stop(), 0)
 
 
+def test_the_bucket_is_thinned_out_where_its_retention_says(t):
+    p = t.up(*SHORT_BLOCKS, "--bucket.retention.time=8s", "--bucket.view-interval=500ms")
+    wait_for("the first block", lambda: p.api("blocks")["blocks"], limit_s=60)
+    first = min(b["ulid"] for b in p.api("blocks")["blocks"])
+    wait_for("it to go", lambda: first not in [b["ulid"] for b in p.api("blocks")["blocks"]], limit_s=120)
+    check(not os.path.exists(t.path("data", "bucket", first)) and p.api("blocks")["blocks"], "what is left of it")
+    got = samples(p)
+    check(len(set(got)) == len(got), "a sample is there twice")
+    check_eq(p.stop(), 0)
+
+
 def test_a_bucket_of_others_needs_a_label(t):
     conf = f"--objstore.config={{type: FILESYSTEM, config: {{directory: {t.path('others')}}}}}"
     code, out = t.run("up", conf)

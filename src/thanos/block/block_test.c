@@ -4,6 +4,7 @@
 #include "base/file.h"
 #include "base/test.h"
 #include "codec/json.h"
+#include "thanos/block/delete.h"
 #include "thanos/block/fetcher.h"
 #include "thanos/block/index_header.h"
 
@@ -477,4 +478,34 @@ TEST(index_header, a_torn_index_in_the_bucket_is_corrupt)
         bucket_free(b);
         free(text);
         free(path);
+}
+
+/* --- deletion --- */
+
+static struct error *count_objects(void *arg, UNUSED const struct bucket_entry *entry)
+{
+        ++*(size_t *)arg;
+        return NULL;
+}
+
+TEST(thanos_block_delete, takes_all_of_one_block_and_nothing_else)
+{
+        static const char *const names[] = {"01M81XB3HQRSMBM0YHJHM8RYKR/chunks/000001", "01M81XB3HQRSMBM0YHJHM8RYKR/deletion-mark.json",
+                                            "01M81XB3HQRSMBM0YHJHM8RYKR/index", "01M81XB3HQRSMBM0YHJHM8RYKR/meta.json",
+                                            "01M81XB3HQRSMBM0YHJHM8RYKS/meta.json"};
+        struct bucket *b = memory_bucket_new();
+        Ulid id;
+        size_t n = 0;
+        for (size_t i = 0; i < ARRAY_LEN(names); i++)
+                CHECK_OK(bucket_upload(b, NULL, str_from(names[i]), STR("x")));
+        CHECK(ulid_parse(STR("01M81XB3HQRSMBM0YHJHM8RYKR"), &id));
+        CHECK_OK(thanos_block_delete(b, NULL, id));
+        CHECK_OK(thanos_block_delete(b, NULL, id)); /* once more is fine */
+        CHECK_OK(bucket_iter(b, NULL, STR(""), BUCKET_RECURSIVE, count_objects, &n));
+        CHECK_U64(n, 1);
+        bool cancel = true;
+        struct bucket_call c = {.cancel = &cancel};
+        CHECK(ulid_parse(STR("01M81XB3HQRSMBM0YHJHM8RYKS"), &id));
+        CHECK_ERROR(thanos_block_delete(b, &c, id), "");
+        bucket_free(b);
 }
