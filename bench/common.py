@@ -198,9 +198,10 @@ def openmetrics(path, series):
         f.write("# EOF\n")
 
 
-def blocks(series, hours, step=15):
-    """The folder of the prebuilt blocks, made once: by our generator if it is built, else by $PEER_PROMTOOL."""
-    out = os.path.join(ROOT, "build", "bench", f"blocks-{series}" + (f"-{hours}h-{step}s" if (hours, step) != (6, 15) else ""))
+def blocks(series, hours, step=15, shift_s=0):
+    """The folder of the prebuilt blocks, made once: by our generator if it is built, else by $PEER_PROMTOOL. shift_s: all
+    times are later."""
+    out = os.path.join(ROOT, "build", "bench", f"blocks-{series}" + (f"-{hours}h-{step}s" if (hours, step) != (6, 15) else "") + (f"-shift{shift_s}" if shift_s else ""))
     if os.path.isdir(out) and os.path.exists(out + ".args"):
         return out
     shutil.rmtree(out, ignore_errors=True)
@@ -210,8 +211,8 @@ def blocks(series, hours, step=15):
     os.makedirs(tmp)
     generator = os.path.join(ROOT, "build", "release", "bench", "gen_blocks")
     if os.access(generator, os.X_OK):
-        subprocess.run([generator, tmp, str(series), str(END_S - hours * 3600), str(hours), str(step)], check=True)
-    elif os.environ.get("PEER_PROMTOOL") and (hours, step) == (6, 15):
+        subprocess.run([generator, tmp, str(series), str(END_S - hours * 3600 + shift_s), str(hours), str(step)], check=True)
+    elif os.environ.get("PEER_PROMTOOL") and (hours, step, shift_s) == (6, 15, 0):
         text = tmp + ".om"
         openmetrics(text, series)
         subprocess.run([os.environ["PEER_PROMTOOL"], "tsdb", "create-blocks-from", "openmetrics", "--quiet", text, tmp], check=True)
@@ -219,7 +220,7 @@ def blocks(series, hours, step=15):
     else:
         raise SystemExit("no generator of blocks: build/release/bench/gen_blocks, or PEER_PROMTOOL=path")
     with open(out + ".args", "w") as f:  # what the generator was told
-        f.write(f"{series} {END_S - hours * 3600} {hours} {step}")
+        f.write(f"{series} {END_S - hours * 3600 + shift_s} {hours} {step}")
     os.rename(tmp, out)
     return out
 

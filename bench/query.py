@@ -87,4 +87,5 @@ def same(a, b):
     return True
 
 
-main()
+if __name__ == "__main__":
+    main()
