@@ -57,6 +57,8 @@ static bool is_wanted(const struct series *s, const struct chunk *c, TimeMs mint
 
 size_t series_samples_max(const struct series *s, TimeMs mint_ms, TimeMs maxt_ms)
 {
+        if (s->fold)
+                return s->fold->samples_max;
         size_t n = 0;
         for (size_t i = 0; i < s->n_chunks; i++)
                 if (is_wanted(s, &s->chunks[i], mint_ms, maxt_ms))
@@ -196,9 +198,23 @@ static struct error *look_ahead(struct ahead *a, const struct series *s, size_t 
         return NULL;
 }
 
+static struct error *fold_into(const struct series_fold *f, TimeMs mint_ms, TimeMs maxt_ms, TimeMs *t, double *v, size_t *ret_n, int64_t *ret_every)
+{
+        struct evenness ev = {.is_even = true};
+        struct error *e = f->decode(f, mint_ms, maxt_ms, t, v, ret_n);
+        if (e)
+                return e;
+        *ret_every = even_add(&ev, t, 0, *ret_n) && *ret_n > 1 ? (int64_t)ev.every : 0;
+        return NULL;
+}
+
 static struct error *decode_into(const struct series *s, TimeMs mint_ms, TimeMs maxt_ms, TimeMs *t, double *v, size_t *ret_n, int64_t *ret_every,
                                  size_t *ret_skip)
 {
+        if (s->fold) {
+                *ret_skip = 0;
+                return fold_into(s->fold, mint_ms, maxt_ms, t, v, ret_n, ret_every);
+        }
         size_t n = 0, skip = 0;
         struct evenness ev = {.is_even = true};
         struct ahead ahead;

@@ -249,6 +249,20 @@ struct error *series_decode_raw(const struct series *s, TimeMs mint_ms, TimeMs m
 {
         struct one *p;
         size_t n;
+        if (s->fold) {
+                struct raw_samples f = {0};
+                size_t most = s->fold->samples_max;
+                f.t = arena_try_alloc(arena, arena_array_bytes(most + 1, sizeof *f.t));
+                f.v = arena_try_alloc(arena, arena_array_bytes(most + 1, sizeof *f.v));
+                f.start = arena_try_alloc(arena, arena_array_bytes(most + 1, sizeof *f.start));
+                f.h = arena_try_alloc(arena, arena_array_bytes(most + 1, sizeof *f.h));
+                if (!f.t || !f.v || !f.start || !f.h)
+                        return no_memory(arena);
+                memset(f.start, 0, (most + 1) * sizeof *f.start);
+                memset(f.h, 0, (most + 1) * sizeof *f.h);
+                *ret = f;
+                return series_decode_into(s, mint_ms, maxt_ms, f.t, f.v, &ret->n);
+        }
         struct error *e = decode(s, mint_ms, maxt_ms, /* raw= */ true, arena, &p, &n);
         if (e)
                 return e;

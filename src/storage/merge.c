@@ -150,6 +150,17 @@ static struct error *join(struct merge_set *m, const uint32_t *parts, size_t n, 
 {
         struct arena *arena = m->scratch ? m->scratch : m->arena;
         size_t room = 0, n_deleted = 0;
+        for (size_t i = 0; i < n; i++) { /* chunks are what can be joined */
+                struct series *s = &m->heads[parts[i]];
+                struct samples buf = SAMPLES_INIT;
+                struct chunk *made = NULL;
+                struct error *e = s->fold ? series_encode_anew(s, TIME_MS_MIN, TIME_MS_MAX, &buf, arena, &made, &s->n_chunks) : NULL;
+                samples_done(&buf);
+                if (e)
+                        return e;
+                if (s->fold)
+                        *s = (struct series){.labels = s->labels, .chunks = made, .n_chunks = s->n_chunks};
+        }
         for (size_t i = 0; i < n; i++) {
                 room += room_for(&m->heads[parts[i]]);
                 n_deleted += m->heads[parts[i]].n_deleted;

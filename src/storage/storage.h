@@ -49,12 +49,20 @@ struct interval {
         TimeMs mint_ms, maxt_ms;        /* both inclusive */
 };
 
+/* Samples that are more than their chunks: replicas that are to be made one, say. Floats only. */
+struct series_fold {
+        size_t samples_max;
+        /* t and v have room for samples_max. What comes ascends strictly. Any thread. */
+        struct error *(*decode)(const struct series_fold *f, TimeMs mint_ms, TimeMs maxt_ms, TimeMs *t, double *v, size_t *ret_n);
+};
+
 struct series {
         Labels labels;
         const struct chunk *chunks;     /* ascending by mint_ms; may overlap: storage/decode.h merges, the first of equal timestamps wins */
         size_t n_chunks;
         const struct interval *deleted; /* ascending, disjoint; samples inside do not exist */
         size_t n_deleted;
+        const struct series_fold *fold; /* not NULL: there are no chunks, and nothing is deleted */
 };
 
 struct select_hints {

@@ -71,6 +71,26 @@ struct error *proxy_lose(struct proxy_querier *q, struct error *take_e)
         return NULL;
 }
 
+struct error *proxy_lose_late(struct proxy_querier *q, struct error *take_e)
+{
+        enum { LATE_MAX = 100 };
+        if (!q->o->partial_response) {
+                struct error *e = error_new(ERROR_UNAVAILABLE, "%s", error_str(take_e));
+                error_free(take_e);
+                return e;
+        }
+        Str text = str_from(error_str(take_e));
+        mutex_lock(&q->mu);
+        bool known = q->late.n >= LATE_MAX;
+        for (size_t i = 0; i < q->late.n && !known; i++)
+                known = str_eq(q->late.p[i], text);
+        if (!known)
+                vec_push(&q->late, arena_str(&q->late_arena, text));
+        mutex_unlock(&q->mu);
+        error_ignore(take_e, "told as a warning");
+        return NULL;
+}
+
 /* --- which stores --- */
 
 /* One of the sets has no label that contradicts a matcher. */
@@ -322,6 +342,10 @@ static void q_warnings(struct querier *base, StrVec *ret)
         struct proxy_querier *q = CONTAINER_OF(base, struct proxy_querier, base);
         for (size_t i = 0; i < q->warnings.n; i++)
                 vec_push(ret, q->warnings.p[i]);
+        mutex_lock(&q->mu);
+        for (size_t i = 0; i < q->late.n; i++)
+                vec_push(ret, q->late.p[i]);
+        mutex_unlock(&q->mu);
 }
 
 static void q_close(struct querier *base)
@@ -331,6 +355,9 @@ static void q_close(struct querier *base)
                 proxy_set_done(q->sets.p[i]);
         vec_done(&q->sets);
         vec_done(&q->warnings);
+        vec_done(&q->late);
+        arena_done(&q->late_arena);
+        mutex_done(&q->mu);
         endpoint_list_unref(q->list);
         free(q->names);
         free(q);
@@ -347,6 +374,8 @@ static struct error *st_querier(struct storage *st, TimeMs mint_ms, TimeMs maxt_
         q->o = &CONTAINER_OF(st, struct proxy, base)->o;
         q->list = endpoints_get(q->o->endpoints);
         q->names = mem_zalloc((q->list->n + 1) * sizeof *q->names);
+        mutex_init(&q->mu);
+        arena_init(&q->late_arena, SIZE_MAX);
         q->arena = arena;
         q->mint_ms = mint_ms;
         q->maxt_ms = maxt_ms;

@@ -3,6 +3,7 @@
 #ifndef THANOS_QUERY_PROXY_IMPL_H
 #define THANOS_QUERY_PROXY_IMPL_H
 
+#include "base/thread.h"
 #include "storage/decode.h"
 #include "thanos/query/proxy.h"
 #include "thanos/storeapi/messages.h"
@@ -15,11 +16,16 @@ struct proxy_querier {
         struct arena *arena;
         TimeMs mint_ms, maxt_ms;
         StrVec warnings;
+        struct mutex mu;     /* guards late, late_arena: of threads that decode */
+        StrVec late;
+        struct arena late_arena;
         Str *names; /* of list->v, as proxy_name_of made them */
         VEC(struct proxy_set *) sets;
 };
 /* Consumes the loss of a part: a warning, or the error again when the query wants all. */
 struct error *proxy_lose(struct proxy_querier *q, struct error *take_e) MUST_CHECK;
+/* The same from any thread, while series are decoded. */
+struct error *proxy_lose_late(struct proxy_querier *q, struct error *take_e) MUST_CHECK;
 struct error *proxy_over_budget(const struct arena *a) MUST_CHECK;
 /* "Addr: … LabelSets: {…} MinTime: … MaxTime: …", as upstream says it. In the query's arena. */
 Str proxy_name_of(struct proxy_querier *q, const struct endpoint *ep);
@@ -64,20 +70,20 @@ struct part { /* one chunk of a store */
         const struct endpoint *ep;
 };
 typedef VEC(struct part) PartVec;
-/* Bytes are copied to a. ERROR_INVALID: no such chunk can be. */
+/* Bytes are copied to a, NULL: stay where they are. ERROR_INVALID: no such chunk can be. */
 struct error *part_take(const struct pb_aggr_chunk *c, const struct endpoint *ep, struct arena *a,
                         struct part *ret) MUST_CHECK;
 uint64_t part_samples(const struct part *p); /* as it says itself */
-struct assembler {
-        struct samples *replicas; /* columns, kept for the next series */
-        size_t n_replicas;
-        struct samples a, b, out; /* scratch */
-};
-void assembler_done(struct assembler *x);
 void parts_sort_and_thin(PartVec *v); /* chunks that came twice go */
-/* parts is sorted and thinned here. The chunks are in the query's arena. */
-struct error *assemble(struct assembler *x, struct proxy_querier *q, PartVec *parts, enum want want, Str func,
-                       const struct chunk **ret, size_t *ret_n) MUST_CHECK;
+bool part_is_raw(const struct part *p);
+/* Chunks into as few chains as there are without overlap in one, of sorted parts; chain[i] is that of part i. Greedy, as upstream: where
+ * one replica has a gap of a chunk, the other's next chunk may go on in its place. The number of chains. */
+size_t parts_split(const PartVec *v, size_t *chain);
+
+/* --- proxy_fold.c: what is given of the chunks --- */
+
+/* parts is sorted and thinned here; what is kept is in the query's arena. Sets chunks, or fold, of *ret. */
+struct error *proxy_assemble(struct proxy_querier *q, PartVec *parts, enum want want, Str func, struct series *ret) MUST_CHECK;
 
 /* --- proxy_set.c: merging --- */
 

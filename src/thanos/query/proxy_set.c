@@ -22,7 +22,6 @@ struct proxy_set {
         enum want want;
         struct arena scratch; /* of one series */
         PartVec parts;
-        struct assembler assembler;
 };
 
 static bool less(const struct proxy_set *s, uint32_t a, uint32_t b)
@@ -92,11 +91,13 @@ static struct error *copy_labels(struct arena *a, Labels l, Labels *ret)
         return NULL;
 }
 
+/* The bytes stay in the stream's frame until it is read on; behind its last series that is before this one is done. */
 static struct error *take_parts(struct proxy_set *s, const struct stream *st)
 {
+        bool stays = st->sorts || st->at < st->n_series;
         for (size_t i = 0; i < st->head.n_chunks && !s->labels_only; i++) {
                 struct part p;
-                struct error *e = part_take(&st->head.chunks[i], st->ep, &s->scratch, &p);
+                struct error *e = part_take(&st->head.chunks[i], st->ep, stays ? NULL : &s->scratch, &p);
                 if (e) {
                         Str name = proxy_name_of(s->q, st->ep);
                         e = proxy_lose(s->q, error_wrap(e, "chunk from " STR_FMT, STR_ARG(name)));
@@ -160,7 +161,7 @@ static struct error *set_next(struct series_set *base, struct series *ret, bool 
         *ret = (struct series){0};
         struct error *e = proxy_set_next(s, &ret->labels, &parts, ret_more);
         if (!e && *ret_more && !s->labels_only)
-                e = assemble(&s->assembler, s->q, parts, s->want, s->func, &ret->chunks, &ret->n_chunks);
+                e = proxy_assemble(s->q, parts, s->want, s->func, ret);
         if (e)
                 *ret_more = false;
         return e;
@@ -178,7 +179,6 @@ void proxy_set_done(struct proxy_set *s)
         arena_done(&s->own[0]);
         arena_done(&s->own[1]);
         vec_done(&s->parts);
-        assembler_done(&s->assembler);
         free(s);
 }
 
