@@ -162,10 +162,11 @@ static char *url_of(Labels ls)
 
 typedef VEC(char *) Urls;
 
-static void target_judge(const struct notify_set_conf *c, Labels group, Labels target, struct arena *a, Urls *active, Urls *dropped, bool *ret_bad)
+static struct error *target_judge(const struct notify_set_conf *c, Labels group, Labels target, struct arena *a, Urls *active, Urls *dropped)
 {
         struct labels_builder b;
         struct buf path = BUF_INIT(1 << 16);
+        struct error *e = NULL;
         labels_builder_init(&b);
         labels_builder_reset(&b, target);
         labels_builder_set(&b, STR("__scheme__"), c->scheme);
@@ -183,32 +184,45 @@ static void target_judge(const struct notify_set_conf *c, Labels group, Labels t
                 if (str_find(labels_get(ls, STR("__address__")), '/') >= 0) {
                         struct buf q = BUF_INIT(1 << 16);
                         buf_put_go_quoted(&q, labels_get(ls, STR("__address__")));
-                        buf_puts(&q, " is not a valid hostname");
-                        log_error("notifier", "Creating discovered Alertmanagers failed", KV_S("err", buf_cstr(&q)));
+                        e = error_new(ERROR_INVALID, "%s is not a valid hostname", buf_cstr(&q));
                         buf_done(&q);
-                        *ret_bad = true;
                 } else {
                         vec_push(active, url_of(ls));
                 }
         }
         buf_done(&path);
         labels_builder_done(&b);
+        return e;
 }
 
 /* A group with a bad address gives nothing. */
-static void group_judge(const struct notify_set_conf *c, const struct notify_group *g, Urls *active, Urls *dropped)
+static struct error *group_judge(const struct notify_set_conf *c, const struct notify_group *g, Urls *active, Urls *dropped)
 {
         size_t n_active = active->n, n_dropped = dropped->n;
         struct arena a;
-        bool bad = false;
+        struct error *e = NULL;
         arena_init(&a, 64 << 20);
-        for (size_t i = 0; i < g->n_targets && !bad; i++)
-                target_judge(c, g->labels, g->targets[i], &a, active, dropped, &bad);
-        while (bad && active->n > n_active)
+        for (size_t i = 0; i < g->n_targets && !e; i++)
+                e = target_judge(c, g->labels, g->targets[i], &a, active, dropped);
+        while (e && active->n > n_active)
                 free(vec_pop(active));
-        while (bad && dropped->n > n_dropped)
+        while (e && dropped->n > n_dropped)
                 free(vec_pop(dropped));
         arena_done(&a);
+        return e;
+}
+
+struct error *notify_group_check(const struct notify_set_conf *c, const struct notify_group *g)
+{
+        Urls active = VEC_INIT, dropped = VEC_INIT;
+        struct error *e = group_judge(c, g, &active, &dropped);
+        while (active.n)
+                free(vec_pop(&active));
+        while (dropped.n)
+                free(vec_pop(&dropped));
+        vec_done(&active);
+        vec_done(&dropped);
+        return e;
 }
 
 static struct sender *sender_take(struct set *s, const char *url)
@@ -229,8 +243,12 @@ void notify_manager_update(struct notify_manager *n, size_t set, const struct no
         VEC(struct sender *) now = VEC_INIT, gone = VEC_INIT;
         rwlock_write(&n->list);
         struct set *s = set < n->sets.n && !n->stopped ? n->sets.p[set] : NULL;
-        for (size_t i = 0; s && i < n_groups; i++)
-                group_judge(s->c, &groups[i], &active, &dropped);
+        for (size_t i = 0; s && i < n_groups; i++) {
+                struct error *e = group_judge(s->c, &groups[i], &active, &dropped);
+                if (e)
+                        log_error("notifier", "Creating discovered Alertmanagers failed", KV_E(e));
+                error_free(e);
+        }
         for (size_t i = 0; i < active.n; i++) {
                 bool again = false;
                 for (size_t k = 0; k < i; k++)

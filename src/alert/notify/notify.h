@@ -56,6 +56,9 @@ void notify_manager_send(struct notify_manager *n, const struct rule_notice *v, 
 void notify_manager_stop(struct notify_manager *n);
 void notify_manager_free(struct notify_manager *n);     /* NULL is fine */
 
+/* Whether a group's addresses are such. */
+struct error *notify_group_check(const struct notify_set_conf *c, const struct notify_group *g) MUST_CHECK;
+
 /* URLs, in the arena. */
 struct notify_urls {
         Str *active, *dropped;

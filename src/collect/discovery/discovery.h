@@ -56,6 +56,9 @@ bool discovery_conf_eq(const struct discovery_conf *a, const struct discovery_co
 bool file_sd_path_is_valid(Str path);
 /* The text of a file_sd file, by its extension: for config checks. Errors are upstream's. */
 struct error *file_sd_check(const char *path) MUST_CHECK;
+/* Calls fn for each group of a file until it fails. */
+struct target_group;
+struct error *file_sd_each(const char *path, struct error *(*fn)(void *ctx, const struct target_group *g), void *ctx) MUST_CHECK;
 
 /* A group of targets: immutable, shared by reference. */
 struct target_group {

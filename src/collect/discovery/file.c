@@ -62,15 +62,23 @@ static struct error *read_groups(const char *path, GroupVec *ret, double *ret_mt
         return e;
 }
 
-struct error *file_sd_check(const char *path)
+struct error *file_sd_each(const char *path, struct error *(*fn)(void *ctx, const struct target_group *g), void *ctx)
 {
         GroupVec groups = VEC_INIT;
         double mtime;
         struct error *e = read_groups(path, &groups, &mtime);
-        for (size_t i = 0; i < groups.n; i++)
+        for (size_t i = 0; i < groups.n; i++) {
+                if (!e && fn)
+                        e = fn(ctx, groups.p[i]);
                 target_group_unref(groups.p[i]);
+        }
         vec_done(&groups);
         return e;
+}
+
+struct error *file_sd_check(const char *path)
+{
+        return file_sd_each(path, NULL, NULL);
 }
 
 static struct target_group *empty_group(const char *path, size_t i)
