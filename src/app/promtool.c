@@ -112,7 +112,7 @@ static const struct flag test_flags[] = {{"junit", "File path to store JUnit XML
 static const struct flag test_rules_flags[] = {
         {"run", "Run only test groups whose names match the regular expression. Can be specified multiple times.", FLAG_STRINGS},
         {"debug", "Print what the test groups do.", FLAG_BOOL, "false"},
-        {"diff", "[Experimental] Print colored differential output between expected & received output.", FLAG_BOOL, "false"},
+        {"diff", "Taken for the original's sake: expected and received alerts are printed as without it.", FLAG_BOOL, "false"},
         IGNORE_UNKNOWN("Ignore unknown fields in the test files."),
 };
 static const struct flag test_rules_args[] = {FILES("test-rule-file", "The unit test file.", FLAG_REQUIRED)};

@@ -261,6 +261,7 @@ typedef VEC(struct rule_group *) GroupVec;
 static bool files_load(struct rules_manager *m, const struct rules_conf *c, bool restore, GroupVec *ret, ErrorVec *errors)
 {
         struct rule_file_opts o = {.ignore_unknown_fields = c->ignore_unknown_fields, .legacy_names = m->o.legacy_names, .parse = m->o.parse};
+        size_t before = errors->n;
         for (size_t i = 0; i < c->n_files; i++) {
                 struct rule_file f;
                 char *path = str_dup(c->files[i]);
@@ -272,15 +273,17 @@ static bool files_load(struct rules_manager *m, const struct rules_conf *c, bool
                         struct error *e = rule_group_new(m, c, c->files[i], &f.groups[k], restore, &g);
                         if (e) {
                                 vec_push(errors, error_wrap(e, "%s", path));
+                                rule_file_done(&f);
                                 ok = false;
                         } else {
                                 vec_push(ret, g);
                         }
                 }
                 free(path);
-                if (errors->n)
+                if (errors->n == before)
+                        rule_file_done(&f);
+                else
                         return false;
-                rule_file_done(&f);
         }
         return true;
 }
