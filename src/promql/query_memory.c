@@ -40,7 +40,7 @@ void query_memory_enter(struct query_memory *m, struct query_hold *h)
 
 void query_memory_leave(struct query_memory *m, struct query_hold *h)
 {
-        if (!h->entered)
+        if (!h || !h->entered)
                 return;
         mutex_lock(&m->mu);
         list_remove(&h->link);

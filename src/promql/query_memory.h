@@ -24,7 +24,7 @@ struct query_hold {
 struct query_memory *query_memory_new(size_t max_bytes);
 void query_memory_free(struct query_memory *m);
 void query_memory_enter(struct query_memory *m, struct query_hold *h);
-void query_memory_leave(struct query_memory *m, struct query_hold *h);          /* of one that never entered: nothing */
+void query_memory_leave(struct query_memory *m, struct query_hold *h);          /* NULL, or one that never entered: nothing */
 struct error *query_memory_hold(struct query_memory *m, struct query_hold *h, size_t bytes) MUST_CHECK;
 size_t query_memory_held(struct query_memory *m);       /* by all, for metrics */
 
