@@ -28,7 +28,7 @@ def main():
     series, runs = int(os.environ.get("SERIES", 10_000)), int(os.environ.get("RUNS", 3))
     source = blocks(series, HOURS)
     print(f"queries: {HOURS} h at 15 s of {series} series, step 60 s, medians of {runs} after one cold pass")
-    times, answers, memory = {}, {}, {}
+    times, answers, memory, cpus = {}, {}, {}, {}
     with Scratch() as scratch:
         for name, prefix in systems():
             s = open_copy(name, prefix, source, scratch)
@@ -38,12 +38,15 @@ def main():
                     path = "/api/v1/query_range?" + urllib.parse.urlencode({"query": q, "start": END_S - HOURS * 3600 + 600, "end": END_S - 60, "step": 60, **s.params})
                     took = []
                     for i in range(runs + 1):
+                        if i == 1:
+                            cpu_begin = s.cpu_ms()
                         begin = time.perf_counter()
                         status, body = get(s.port, path)
                         if i:
                             took.append(time.perf_counter() - begin)
                         if status != 200:
                             raise SystemExit(f"{name}: {q}: {status} {body[:300]}")
+                    cpus[name, title] = (s.cpu_ms() - cpu_begin) / runs
                     times[name, title] = statistics.median(took)
                     answers[name, title] = body if name != "victoria" else b""
                 memory[name] = (s.peak_bytes(), s.cpu_s() - cpu0)
@@ -61,6 +64,12 @@ def main():
         if "prometheus" in peers and not same(answers[names[0], title], answers["prometheus", title]):
             line += "  ANSWERS DIFFER"
         print(line)
+    print(f"\n{'CPU, milliseconds a query':34}" + "".join(f"{n:>14}" for n in names) + "".join(f"{'to ' + n:>16}" for n in peers))
+    for title, _ in QUERIES:
+        print(f"{title:34}" + "".join(f"{cpus[n, title]:>14.1f}" for n in names) + "".join(f"{cpus[names[0], title] / cpus[n, title]:>16.3f}" for n in peers))
+    for n in peers:
+        mean = math.exp(sum(math.log(cpus[names[0], title] / cpus[n, title]) for title, _ in QUERIES) / len(QUERIES))
+        print(f"geometric mean of the ratios of CPU to {n}: {mean:.3f}")
     for n in peers:
         mean = math.exp(sum(map(math.log, ratios[n])) / len(ratios[n]))
         goal = {"prometheus": 1 / 20, "victoria": 1 / 6}[n]

@@ -207,6 +207,61 @@ static void read_xor(struct bit_reader *r, uint64_t *v, unsigned *trailing, unsi
         *v ^= read_bits(r, *width) << *trailing;
 }
 
+/* Up to nine bytes; NULL: more. */
+static inline const uint8_t *short_uvarint(const uint8_t *p, uint64_t *ret)
+{
+        uint64_t x = 0;
+        for (unsigned i = 0; i < 9; i++) {
+                x |= (uint64_t)(p[i] & 0x7f) << (7 * i);
+                if (p[i] < 0x80) {
+                        *ret = x;
+                        return p + i + 1;
+                }
+        }
+        return NULL;
+}
+
+enum { QUICK_MIN_BYTES = 48 };  /* what quick_begin() may look at */
+
+/* The first two samples of a chunk that is long enough, if they have the usual form; they are bytes up to the second value. */
+static bool quick_begin(const uint8_t *p, TimeMs maxt_ms, TimeMs *t, double *v, struct xor_state *s)
+{
+        uint64_t first, dt;
+        const uint8_t *b = short_uvarint(p + XOR_HEADER_BYTES, &first);
+        if (!b)
+                return false;
+        uint64_t bits = load_be64(b);
+        b = short_uvarint(b + 8, &dt);
+        if (!b)
+                return false;
+        TimeMs t0 = (TimeMs)(first >> 1) ^ -(TimeMs)(first & 1), t1 = (TimeMs)((uint64_t)t0 + dt);
+        if (t0 > maxt_ms || t1 > maxt_ms)
+                return false;
+        t[0] = t0;
+        memcpy(&v[0], &bits, sizeof bits);
+        size_t pos = (size_t)(b - p) * 8;
+        uint64_t w = load_be64(b);
+        if (w >> 63) {
+                unsigned leading = (unsigned)(w >> 57) & 31, width = (unsigned)(w >> 51) & 63;
+                width = width ? width : 64;
+                if (!(w >> 62 & 1) || leading + width > 64)
+                        return false;
+                s->trailing = 64 - leading - width;
+                s->width = width;
+                bits ^= take(p, pos + 13, width) << s->trailing;
+                pos += 13 + width;
+        } else {
+                pos++;
+        }
+        t[1] = s->t = t1;
+        memcpy(&v[1], &bits, sizeof bits);
+        s->v = bits;
+        s->dt = dt;
+        s->pos = pos;
+        s->i = 2;
+        return true;
+}
+
 struct error *xor_begin(Str data, TimeMs maxt_ms, TimeMs *t, double *v, struct xor_state *s)
 {
         const uint8_t *p = (const uint8_t *)data.p;
@@ -217,6 +272,10 @@ struct error *xor_begin(Str data, TimeMs maxt_ms, TimeMs *t, double *v, struct x
                 return NULL;
         if (s->n > chunk_samples(CHUNK_XOR, data))
                 return damaged("XOR");
+        if (LIKELY(data.n >= QUICK_MIN_BYTES && s->n > 1) && quick_begin(p, maxt_ms, t, v, s))
+                return NULL;
+        s->trailing = 0;
+        s->width = 64;
         struct bit_reader r = {.p = p, .pos = 16, .end = data.n * 8};
 
         s->t = read_varint(&r);
