@@ -405,7 +405,7 @@ static int server_build(struct server *s)
                 return 2;
         }
         s->metrics = metric_registry_new();
-        e = pool_new("query", cpu_count(), &s->pool);
+        e = pool_new("query", MAX(cpu_count() - 1, 1), &s->pool);     /* who asks works too */
         if (e)
                 goto out;
         e = dir_make_all(o->db.dir);

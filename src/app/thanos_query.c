@@ -191,7 +191,7 @@ static struct error *core_make(struct query_role *r)
         const struct flags *f = &r->f;
         if (flags_int(f, "query.max-concurrent") <= 0)
                 return error_new(ERROR_INVALID, "--query.max-concurrent must be positive");
-        struct error *e = pool_new("query", cpu_count(), &r->pool);
+        struct error *e = pool_new("query", MAX(cpu_count() - 1, 1), &r->pool);
         if (e)
                 return e;
         const char *active = flags_str(f, "query.active-query-path");

@@ -278,7 +278,7 @@ static struct error *add_batch(void *ctx, const struct row_batch *b)
                 g->drop_name[group] |= drop;
         }
         g->batch = b;
-        g->n_slices = n >= 128 && b->n * n >= 32768 ? (size_t)g->q->n_workers : 1;
+        g->n_slices = n >= 128 && b->n * n >= 32768 ? MIN(n / 64, 4 * (size_t)g->q->n_workers) : 1;
         pool_each(g->n_slices > 1 ? g->q->pool : NULL, g->n_slices, add_slice, g);
         for (size_t i = 0; g->notes && i < b->n; i++)
                 note_histograms(g->q, g->notes[i], labels_get(rows_labels(g->rows, b->first + i), STR(METRIC_NAME)),

@@ -373,6 +373,8 @@ static void exec_done(struct exec *q)
                 error_free(q->workers[i].error);
         }
         free(q->workers);
+        for (struct selection *s = q->selections; s; s = s->next)
+                free(s->series);
         querier_close(q->querier);
         arena_done(&q->storage_arena);
         annotations_done(&q->notes);

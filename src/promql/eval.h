@@ -62,7 +62,7 @@ struct selection {
         const struct expr *x;
         struct select_hints hints;
         bool loaded;
-        struct series *series;
+        struct series *series;          /* heap: freed with the query */
         size_t n;
         struct selection *next;
 };
@@ -119,7 +119,7 @@ struct exec {
         struct selection *selections;
         TimeMs mint, maxt;
         struct list blocks;             /* columns */
-        size_t block_bytes;
+        size_t block_bytes, series_bytes;       /* of columns; of the selections' series */
         struct query_memory *memory;    /* of all queries */
         struct query_hold *hold;        /* this one's part */
 };

@@ -20,7 +20,7 @@ static struct error *over_budget(const struct exec *q)
 
 static size_t used_bytes(const struct exec *q)
 {
-        size_t n = q->block_bytes + q->arena->used_bytes + q->storage_arena.used_bytes;
+        size_t n = q->block_bytes + q->series_bytes + q->arena->used_bytes + q->storage_arena.used_bytes;
         for (int i = 0; i < q->n_workers; i++)
                 n += q->workers[i].keep.used_bytes + q->workers[i].batch.used_bytes +
                      q->workers[i].decoded.used_bytes + q->workers[i].scratch_cap * sizeof(double) +

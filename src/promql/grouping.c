@@ -59,9 +59,19 @@ struct error *grouping_make(struct exec *q, const struct expr *agg, Labels (*lab
         struct map seen = MAP_INIT; /* key -> index + 1 */
         struct buf key = BUF_INIT(BUF_NO_LIMIT);
         bool single = !agg->aggregate.without && agg->aggregate.n_labels == 0;
+        bool is_one = !agg->aggregate.without && agg->aggregate.n_labels == 1; /* whose value is often the string of the row before */
+        Str last = {0};
         for (size_t i = 0; i < n_rows && !e; i++) {
                 size_t at = 0;
                 e = exec_poll_row(q, i);
+                if (is_one) {
+                        Str value = labels_get(labels_of(ctx, i), agg->aggregate.labels[0]);
+                        if (i && value.n == last.n && value.p == last.p) {
+                                g.group_of[i] = g.group_of[i - 1];
+                                continue;
+                        }
+                        last = value;
+                }
                 if (!single) {
                         buf_clear(&key);
                         put_key(&key, agg, labels_of(ctx, i));

@@ -21,7 +21,9 @@ static void compute_grain(void *ctx, size_t item, int worker)
 {
         struct batch_ctx *b = ctx;
         size_t from = item * GRAIN_ROWS, to = MIN(from + (size_t)GRAIN_ROWS, b->n);
-        for (size_t k = from; k < to && !exec_is_over(b->r->q); k++)
+        if (exec_is_over(b->r->q))
+                return;
+        for (size_t k = from; k < to; k++)
                 row_compute(b->r, b->r->batch_first + k, &b->r->q->workers[worker]);
 }
 

@@ -23,6 +23,7 @@ struct error *selection_load(struct exec *q, struct selection *s)
         if (s->loaded)
                 return NULL;
         VEC(struct series) found = VEC_INIT;
+        size_t charged = 0;
         struct series_set *set = NULL;
         struct error *e =
                 querier_select(q->querier, &s->hints, s->x->selector.matchers, s->x->selector.n_matchers, &set);
@@ -34,6 +35,8 @@ struct error *selection_load(struct exec *q, struct selection *s)
                         break;
                 vec_push(&found, one);
                 if (found.n % 1024 == 0) {
+                        q->series_bytes += found.cap * sizeof one - charged;
+                        charged = found.cap * sizeof one;
                         e = exec_poll(q, "expression evaluation");
                         if (e)
                                 goto out;
@@ -45,15 +48,12 @@ struct error *selection_load(struct exec *q, struct selection *s)
                 e = error_wrap(e, "expanding series");
                 goto out;
         }
-        struct series *copy = exec_alloc(q, found.n, sizeof *copy, &e);
-        if (!copy)
-                goto out;
-        if (found.n)
-                memcpy(copy, found.p, found.n * sizeof *copy);
-        s->series = copy;
+        s->series = found.p;
         s->n = found.n;
         s->loaded = true;
+        return NULL;
 out:
+        q->series_bytes -= charged;
         vec_done(&found);
         return e;
 }

@@ -34,7 +34,11 @@ struct lanes {
 WITH_AVX2 static inline __m256i load_bits(__m256i pos)
 {
         const __m256i swap = _mm256_set_epi8(8, 9, 10, 11, 12, 13, 14, 15, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 0, 1, 2, 3, 4, 5, 6, 7);
-        __m256i w = _mm256_i64gather_epi64((const long long *)0, _mm256_srli_epi64(pos, 3), 1);
+        __m256i at = _mm256_srli_epi64(pos, 3), w; /* four loads are quicker than a gather */
+        __m128i a = _mm256_castsi256_si128(at), b = _mm256_extracti128_si256(at, 1);
+        a = _mm_unpacklo_epi64(_mm_loadl_epi64((const void *)_mm_cvtsi128_si64(a)), _mm_loadl_epi64((const void *)_mm_extract_epi64(a, 1)));
+        b = _mm_unpacklo_epi64(_mm_loadl_epi64((const void *)_mm_cvtsi128_si64(b)), _mm_loadl_epi64((const void *)_mm_extract_epi64(b, 1)));
+        w = _mm256_inserti128_si256(_mm256_castsi128_si256(a), b, 1);
         return _mm256_sllv_epi64(_mm256_shuffle_epi8(w, swap), _mm256_and_si256(pos, _mm256_set1_epi64x(7)));
 }
 
