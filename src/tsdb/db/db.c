@@ -3,6 +3,7 @@
 
 #include "base/log.h"
 #include "tsdb/db/state.h"
+#include "tsdb/head/snapshot.h"
 
 struct db *db_new(const struct db_opts *opts)
 {
@@ -63,7 +64,7 @@ static struct error *remove_unfinished(const char *dir)
         for (size_t i = 0; !e && i < names.n; i++) {
                 Str name = str_from(names.p[i]);
                 bool is_checkpoint = str_has_prefix(name, STR("checkpoint.")) && str_has_suffix(name, STR(".tmp"));
-                if (!block_is_tmp_dir(name) && !is_checkpoint)
+                if (!block_is_tmp_dir(name) && !is_checkpoint && !snapshot_is_temp(name))
                         continue;
                 char *path = path_join(dir, names.p[i]);
                 log_info(DB_COMPONENT, "Found and deleting tmp dir", KV_S("dir", path));
@@ -163,6 +164,7 @@ static struct error *start_head(struct db *db)
                 .progress = set_replay,
                 .progress_ctx = db,
                 .cancel = db->opts.cancel,
+                .snapshot_on_close = db->opts.snapshot_on_close,
         };
         int64_t began = time_mono_ns();
         struct head *head;

@@ -29,6 +29,7 @@ struct db_opts {
         int64_t max_exemplars;                  /* 0: none are kept. db_set_max_exemplars */
         int64_t out_of_order_window_ms;         /* samples this far behind the head's newest are taken; 0: none. db_set_out_of_order_window */
         bool no_lockfile;
+        bool snapshot_on_close;                 /* the head's series and open chunks, for a quick start */
         bool no_compact;                        /* no thread: tests call db_compact() */
         bool allow_overlapping_compaction;      /* true */
         /* NULL, or: false keeps a block from being merged and from being dropped for its age, as one that is still to be uploaded. Called

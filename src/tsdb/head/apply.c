@@ -205,7 +205,7 @@ void apply_series(struct apply *a, uint32_t slot)
 {
         uint32_t page = slot / APPLY_PAGE_SLOTS;
         const struct series_slot *s = series_at(a->h, slot);
-        TimeMs from_ms = s->n_full && s->last_t < TIME_MS_MAX ? s->last_t + 1 : TIME_MS_MIN;
+        TimeMs from_ms = (s->n_full || s->open) && s->last_t < TIME_MS_MAX ? s->last_t + 1 : TIME_MS_MIN;
         while (a->pages.n <= page)
                 vec_push(&a->pages, (struct apply_page){.from_ms = TIME_MS_MIN});
         struct apply_page *of = &a->pages.p[page];

@@ -3,6 +3,7 @@
 
 #include "base/file.h"
 #include "tsdb/head/private.h"
+#include "tsdb/head/snapshot.h"
 
 static const struct storage_ops head_ops = {.querier = head_querier_new, .appender = head_appender_new};
 
@@ -69,7 +70,8 @@ struct error *head_close(struct head *take_h)
         struct head *h = take_h;
         if (!h)
                 return NULL;
-        struct error *e = wal_close(h->wal);
+        struct error *e = h->wal && h->opts.snapshot_on_close ? snapshot_write(h) : NULL;
+        e = error_join(e, wal_close(h->wal));
         e = error_join(e, wal_close(h->ooo.wal));
         e = error_join(e, mapper_close(h->mapper));
         head_free_retired(h);
@@ -134,18 +136,15 @@ void head_set_max_exemplars(struct head *h, int64_t max)
         exemplars_resize(h->exemplars, max);
 }
 
-struct error *head_open(const struct head_opts *opts, struct head **ret, struct head_open_info *ret_info)
+static struct error *open_once(const struct head_opts *opts, struct head **ret, struct head_open_info *info, bool *ret_again)
 {
-        struct head_open_info info = {0};
-        if (opts->chunk_range_ms <= 0)
-                return error_new(ERROR_INVALID, "invalid chunk range %lld", (long long)opts->chunk_range_ms);
         struct head *h = head_new(opts);
         char *chunks_dir = path_join(opts->dir, "chunks_head");
         struct error *e = dir_make_all(h->wal_dir);
         if (!e)
                 e = mapper_open(chunks_dir, h->disk, &h->mapper);
         if (!e)
-                e = head_replay(h, &info);
+                e = head_replay(h, info, ret_again);
         if (!e) {
                 struct wal_opts wo = {.segment_bytes = opts->wal_segment_bytes, .disk = h->disk};
                 e = wal_open(h->wal_dir, &wo, &h->wal);
@@ -154,9 +153,29 @@ struct error *head_open(const struct head_opts *opts, struct head **ret, struct 
                 e = open_ooo_log_locked(h);
         free(chunks_dir);
         if (e) {
+                h->opts.snapshot_on_close = false;
                 error_ignore(head_close(h), "the error before it is the one to tell");
                 return e;
         }
+        *ret = h;
+        return NULL;
+}
+
+struct error *head_open(const struct head_opts *opts, struct head **ret, struct head_open_info *ret_info)
+{
+        struct head_open_info info = {0};
+        if (opts->chunk_range_ms <= 0)
+                return error_new(ERROR_INVALID, "invalid chunk range %lld", (long long)opts->chunk_range_ms);
+        struct head *h;
+        bool again = false;
+        struct error *e = open_once(opts, &h, &info, &again);
+        if (e && again) { /* without the snapshot, which is gone now */
+                error_ignore(e, "told already");
+                info = (struct head_open_info){.snapshot_errors = 1};
+                e = open_once(opts, &h, &info, &again);
+        }
+        if (e)
+                return e;
         *ret = h;
         if (ret_info)
                 *ret_info = info;

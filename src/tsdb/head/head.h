@@ -31,14 +31,17 @@ struct head_opts {
         int64_t out_of_order_window_ms; /* how far behind the head's newest sample one may be; 0: all must be in order */
         void (*progress)(void *ctx, int min, int max, int current); /* while the log is read; NULL: none */
         void *progress_ctx;
+        bool snapshot_on_close; /* the series with their open chunks, so that the next start reads less: snapshot.h */
         int replay_threads; /* that put samples into series while the log is read; 0: one a processor */
         const bool *cancel; /* read atomically while the log is read: true ends it with ERROR_CANCELLED; NULL: never */
 };
 struct head_open_info {
         uint64_t wal_corruptions, mmap_corruptions;
+        uint64_t snapshot_errors; /* 1: the snapshot was no good, and is gone; all came from the log */
+        uint64_t snapshot_series; /* that came from it */
         uint64_t unknown_refs;      /* samples whose series the log does not hold */
         uint64_t wbl_corruptions, unknown_ooo_refs; /* of the out-of-order log */
-        double chunks_seconds, wal_seconds;
+        double snapshot_seconds, chunks_seconds, wal_seconds;
 };
 
 struct error *head_open(const struct head_opts *opts, struct head **ret, struct head_open_info *ret_info) MUST_CHECK;

@@ -370,3 +370,10 @@ uint64_t mapper_bytes(const struct mapper *m)
                 n += m->files.p[i].end;
         return n;
 }
+
+void mapper_newest(const struct mapper *m, int *ret_seq, uint64_t *ret_bytes)
+{
+        const struct map_file *f = m->files.n ? &m->files.p[m->files.n - 1] : NULL;
+        *ret_seq = f ? f->seq : 0;
+        *ret_bytes = f ? f->end : 0;
+}

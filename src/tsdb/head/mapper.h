@@ -41,5 +41,7 @@ int mapper_seq_of(const struct mapper *m, const uint8_t *p);
 struct error *mapper_truncate(struct mapper *m, int seq, void (*unmap)(void *ctx, void *p, size_t n),
                               void *ctx) MUST_CHECK;
 uint64_t mapper_bytes(const struct mapper *m); /* on disk */
+/* Number and length of the newest file; 0: there is none. */
+void mapper_newest(const struct mapper *m, int *ret_seq, uint64_t *ret_bytes);
 
 #endif

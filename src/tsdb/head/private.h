@@ -242,6 +242,10 @@ static inline Str series_open_data(const struct series_slot *s)
         const struct histogram_chunk *k = series_histogram(s);
         return k ? histogram_chunk_data(k) : (Str){(const char *)s->open, xor_bytes(&s->app)};
 }
+/* An XOR chunk that someone wrote, to be continued; it is not looked into before series_continue_chunk. mu held. */
+void series_put_chunk(struct series_writer *w, struct head *h, struct series_slot *s, const struct chunk *c,
+                      uint64_t last_v);
+struct error *series_continue_chunk(struct head *h, struct series_slot *s) MUST_CHECK; /* ERROR_CORRUPT: damaged */
 TimeMs series_range_end(TimeMs t, int64_t width);
 TimeMs series_chunk_end_time(TimeMs start, TimeMs cur, TimeMs max, double ratio_to_full);
 /* The newest sample is in: what queriers and appenders look at. */
@@ -270,7 +274,8 @@ void head_appender_free(struct head_appender *a);
 struct error *head_querier_new(struct storage *st, TimeMs mint_ms, TimeMs maxt_ms, struct arena *arena,
                                struct querier **ret);
 roaring_bitmap_t *head_match(struct head *h, const struct matcher *const *m, size_t n); /* index lock held */
-struct error *head_replay(struct head *h, struct head_open_info *info) MUST_CHECK;
+/* *ret_again: a snapshot was no good and this head must go; it was removed, and a new head may try. */
+struct error *head_replay(struct head *h, struct head_open_info *info, bool *ret_again) MUST_CHECK;
 /* ooo_replay.c: the out-of-order log, after the other one. slot_of: UINT32_MAX is none. last_chunk_ref: of the chunk files. */
 struct error *head_replay_ooo(struct head *h, struct head_open_info *info, uint32_t (*slot_of)(void *ctx, uint64_t ref),
                               void *ctx, uint64_t last_chunk_ref) MUST_CHECK;

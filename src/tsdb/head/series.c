@@ -304,6 +304,37 @@ static void chunk_start(struct series_writer *w, struct head *h, struct series_s
         ++*w->chunks_created;
 }
 
+void series_put_chunk(struct series_writer *w, struct head *h, struct series_slot *s, const struct chunk *c,
+                      uint64_t last_v)
+{
+        s->cap_open = (uint16_t)MAX((c->data.n + 31) / 32 * 32, (size_t)32);
+        s->open = writer_alloc(w, h, s->cap_open);
+        memcpy(s->open, c->data.p, c->data.n);
+        s->open_mint_ms = c->mint_ms;
+        s->app = (struct xor_appender){.t = c->maxt_ms, .v_bits = last_v, .n_bits = (uint32_t)c->data.n * 8};
+        ++*w->chunks_created;
+        series_note_locked(s, c->maxt_ms, last_v, 0);
+}
+
+struct error *series_continue_chunk(struct head *h, struct series_slot *s)
+{
+        struct xor_appender app;
+        struct error *e = xor_appender_open(&app, (Str){(const char *)s->open, s->app.n_bits / 8});
+        if (e)
+                return e;
+        if (app.n == 0 || app.t != s->app.t)
+                return error_new(ERROR_CORRUPT, "chunk does not end with its last sample");
+        s->app = app;
+        s->next_at_ms = series_range_end(s->open_mint_ms, h->opts.chunk_range_ms);
+        int quarter = h->samples_per_chunk / 4;
+        if (app.n > quarter && quarter > 0) { /* samples come evenly: when had it a quarter of them? */
+                TimeMs then = s->open_mint_ms +
+                              (TimeMs)((double)(app.t - s->open_mint_ms) * (double)(quarter - 1) / (double)(app.n - 1));
+                s->next_at_ms = series_chunk_end_time(s->open_mint_ms, then, s->next_at_ms, 4);
+        }
+        return NULL;
+}
+
 bool series_append_by(struct series_writer *w, struct head *h, uint32_t slot, struct series_slot *s, TimeMs t,
                       double v, uint32_t commit)
 {

@@ -6,6 +6,7 @@
 
 #include "base/log.h"
 #include "tsdb/head/private.h"
+#include "tsdb/head/snapshot.h"
 #include "tsdb/wal/checkpoint.h"
 #include "tsdb/wal/record.h"
 
@@ -279,6 +280,10 @@ static struct error *truncate_wal(struct head *h, TimeMs mint_ms)
         late = e ? NULL : checkpoint_delete_below(h->wal_dir, to);
         if (late)
                 log_error("tsdb", "delete old checkpoints", KV_E(late));
+        struct error *stale = e ? NULL : snapshot_delete(h->dir, to);
+        if (stale)
+                log_error("tsdb", "delete old chunk snapshots", KV_E(stale));
+        error_free(stale);
         mutex_lock(&h->mu);
         h->stats.checkpoint_creations_failed += e != NULL;
         h->stats.checkpoint_deletions += e == NULL;

@@ -147,8 +147,13 @@ struct error *wal_ahead_next(struct wal_ahead *a, struct wal_record *ret)
         }
         struct batch *b = a->current;
         if (a->next < b->records.n) {
-                const struct place *p = &b->records.p[a->next++];
-                *ret = (struct wal_record){{b->bytes.p + p->at, p->n}, true, p->segment, p->offset};
+                const struct place *p = &b->records.p[a->next];
+                *ret = (struct wal_record){.bytes = {b->bytes.p + p->at, p->n},
+                                           .is_there = true,
+                                           .has_last = a->next > 0,
+                                           .segment = p->segment,
+                                           .offset = p->offset};
+                a->next++;
                 return NULL;
         }
         ret->segment = b->segment;

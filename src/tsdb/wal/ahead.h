@@ -18,6 +18,7 @@ struct wal_ahead;
 struct wal_record {
         Str bytes; /* valid until the next call */
         bool is_there;
+        bool has_last; /* the bytes of the record before are there still */
         /* Of the record; of the damage and the last whole record before it; or of the end of the log. -1: no segment. */
         int segment;
         uint64_t offset; /* behind the record */

@@ -73,6 +73,14 @@ static void put_float(struct buf *b, const struct histogram *h)
                 put_floats(b, h->bounds, h->n_bounds);
 }
 
+void record_histogram_body_put(struct buf *b, struct histogram_sample h)
+{
+        if (h.i)
+                put_int(b, h.i);
+        else
+                put_float(b, h.f);
+}
+
 bool record_histograms_put(struct buf *b, enum record_type type, const struct record_histogram *v, size_t n)
 {
         const struct record_histogram *first = NULL;
@@ -87,10 +95,7 @@ bool record_histograms_put(struct buf *b, enum record_type type, const struct re
                 }
                 buf_put_varint(b, (int64_t)(v[i].ref - first->ref));
                 buf_put_varint(b, (int64_t)((uint64_t)v[i].t - (uint64_t)first->t));
-                if (v[i].h.i)
-                        put_int(b, v[i].h.i);
-                else
-                        put_float(b, v[i].h.f);
+                record_histogram_body_put(b, v[i].h);
         }
         return first != NULL;
 }

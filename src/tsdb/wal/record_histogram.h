@@ -24,6 +24,8 @@ typedef VEC(struct record_histogram) RecordHistogramVec;
 struct error *record_histograms(Str rec, struct arena *a, RecordHistogramVec *ret) MUST_CHECK;
 /* 7 to 10. */
 enum record_type record_histogram_type(struct histogram_sample h);
+/* The histogram alone, as snapshots have it. */
+void record_histogram_body_put(struct buf *b, struct histogram_sample h);
 bool record_histograms_put(struct buf *b, enum record_type type, const struct record_histogram *v, size_t n);
 
 #endif
