@@ -56,6 +56,7 @@ static const struct row rows[] = {
         {"prometheus_tsdb_retention_limit_seconds", "How long to retain samples in storage.", false, FROM_MS_AS_S, AT(retention_ms)},
         {"prometheus_tsdb_size_retentions_total", "The number of times that blocks were deleted because the maximum number of bytes was exceeded.", true, FROM_U64,
          AT(size_retentions)},
+        {"prometheus_tsdb_snapshot_replay_error_total", "Total number snapshot replays that failed.", true, FROM_U64, AT(open.snapshot_errors)},
         {"prometheus_tsdb_storage_blocks_bytes", "The number of bytes that are currently used for local storage by all blocks.", false, FROM_U64, AT(block_bytes)},
         {"prometheus_tsdb_symbol_table_size_bytes", "Size of symbol table in memory for loaded blocks", false, FROM_U64, AT(symbol_bytes)},
         {"prometheus_tsdb_time_retentions_total", "The number of times that blocks were deleted because the maximum time limit was exceeded.", true, FROM_U64, AT(time_retentions)},

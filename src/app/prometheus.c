@@ -82,7 +82,7 @@ static bool flags_are_supported(const struct flags *f, int *ret_code)
 
 static bool feature_is_noop(Str s)
 {
-        static const char *const names[] = {"native-histograms", "ooo-native-histograms", "promql-duration-expr", "old-ui"};
+        static const char *const names[] = {"memory-snapshot-on-shutdown", "native-histograms", "ooo-native-histograms", "promql-duration-expr", "old-ui"};
         for (size_t i = 0; i < ARRAY_LEN(names); i++) {
                 if (str_eq(s, str_from(names[i])))
                         return true;
@@ -94,7 +94,7 @@ static bool feature_is_unsupported(Str s)
 {
         static const char *const names[] = {
                 "auto-reload-config", "created-timestamp-zero-ingestion", "delayed-compaction", "fast-startup",
-                "histograms-st-encoding", "memory-snapshot-on-shutdown", "metadata-wal-records", "otlp-deltatocumulative", "otlp-native-delta-ingestion",
+                "histograms-st-encoding", "metadata-wal-records", "otlp-deltatocumulative", "otlp-native-delta-ingestion",
                 "search-api", "st-storage", "st-synthesis", "type-and-unit-labels", "use-uncached-io", "xor2-encoding"};
         for (size_t i = 0; i < ARRAY_LEN(names); i++) {
                 if (str_eq(s, str_from(names[i])))
@@ -206,6 +206,7 @@ static void options_fill(const struct flags *f, struct server_opts *o)
         o->db.wal_segment_bytes = (uint32_t)flags_int(f, "storage.tsdb.wal-segment-size");
         o->db.chunk_segment_bytes = (uint64_t)flags_int(f, "storage.tsdb.max-block-chunk-segment-size");
         o->db.reload_ms = MAX(flags_int(f, "storage.tsdb.block-reload-interval"), 1000);
+        o->db.snapshot_on_close = true; /* what the original does by a feature */
         o->db.no_lockfile = flags_bool(f, "storage.tsdb.no-lockfile");
         o->db.allow_overlapping_compaction = flags_bool(f, "storage.tsdb.allow-overlapping-compaction");
 }

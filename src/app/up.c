@@ -149,6 +149,7 @@ static int up_serve(struct up *u)
                 .query_max_bytes = (size_t)4 << 30, .read_sample_limit = 50000000, .read_concurrency = 10, .read_frame_bytes = 1 << 20,
                 .adjust_timestamps = true, .timestamp_tolerance_ms = 2, .discovery_reload_ms = 5000, .alerting = alerting_flags_defaults, .host_metrics = true, .ready = tell, .ctx = u};
         o.db.dir = flags_str(f, "data");
+        o.db.snapshot_on_close = true;
         o.db.retention_ms = flags_int(f, "retention.time");
         o.db.retention_bytes = (uint64_t)flags_int(f, "retention.size");
         o.db.min_block_ms = flags_int(f, "storage.tsdb.min-block-duration");

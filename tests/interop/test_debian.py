@@ -99,6 +99,19 @@ def writes_then_reads(t, writer, reader, flags, seconds, crash):
     return len(blocks), other
 
 
+SNAPSHOT = ("--enable-feature=memory-snapshot-on-shutdown",)       # ours writes one anyway
+
+
+def test_debian_starts_from_our_snapshot(t):
+    _, debian = writes_then_reads(t, None, t.peer("prometheus"), SNAPSHOT, 8, crash=False)
+    check("chunk snapshot loaded" in debian.log, f"no snapshot was loaded:\n{debian.tail(40)}")
+
+
+def test_we_start_from_debians_snapshot(t):
+    _, ours = writes_then_reads(t, t.peer("prometheus"), None, SNAPSHOT, 8, crash=False)
+    check("chunk snapshot loaded" in ours.log, f"no snapshot was loaded:\n{ours.tail(40)}")
+
+
 CUT = ("--storage.tsdb.min-block-duration=3s", "--storage.tsdb.max-block-duration=9s")
 
 

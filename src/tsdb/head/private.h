@@ -242,10 +242,10 @@ static inline Str series_open_data(const struct series_slot *s)
         const struct histogram_chunk *k = series_histogram(s);
         return k ? histogram_chunk_data(k) : (Str){(const char *)s->open, xor_bytes(&s->app)};
 }
-/* An XOR chunk that someone wrote, to be continued; it is not looked into before series_continue_chunk. mu held. */
-void series_put_chunk(struct series_writer *w, struct head *h, struct series_slot *s, const struct chunk *c,
+/* An XOR chunk that someone wrote, to be continued; it is not looked into before series_chunk_continue. mu held. */
+void series_chunk_restore(struct series_writer *w, struct head *h, struct series_slot *s, const struct chunk *c,
                       uint64_t last_v);
-struct error *series_continue_chunk(struct head *h, struct series_slot *s) MUST_CHECK; /* ERROR_CORRUPT: damaged */
+struct error *series_chunk_continue(struct head *h, struct series_slot *s) MUST_CHECK; /* ERROR_CORRUPT: damaged */
 TimeMs series_range_end(TimeMs t, int64_t width);
 TimeMs series_chunk_end_time(TimeMs start, TimeMs cur, TimeMs max, double ratio_to_full);
 /* The newest sample is in: what queriers and appenders look at. */

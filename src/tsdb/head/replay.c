@@ -277,27 +277,35 @@ static struct error *on_tombstones(struct replay *r, Str rec)
         return e;
 }
 
-static struct error *on_exemplars(struct replay *r, Str rec)
+static struct error *on_exemplars_locked(struct replay *r, Str body, uint64_t *unknown)
 {
         struct head *h = r->h;
         RecordExemplarVec v = VEC_INIT;
-        struct error *e = record_exemplars_decode(rec, &v);
+        struct error *e = record_exemplars_body(body, &v);
         for (size_t i = 0; !e && i < v.n; i++) {
                 uint32_t slot = refs_get(&r->refs, v.p[i].ref);
                 if (slot == UINT32_MAX) {
-                        r->info->unknown_refs++;
+                        ++*unknown;
                         continue;
                 }
                 if (v.p[i].t < h->opts.min_valid_ms)
                         continue;
                 arena_clear(&r->arena);
                 struct exemplar x = {.labels = record_exemplar_labels(v.p[i].labels, &r->arena), .value = v.p[i].v, .t = v.p[i].t};
-                rwlock_read(&h->index_lock);
                 error_ignore(exemplars_add(h->exemplars, series_labels(h, series_at(h, slot), &r->arena), &x),
                              "what was refused then is refused now");
-                rwlock_unlock(&h->index_lock);
         }
         vec_done(&v);
+        return e;
+}
+
+static struct error *on_exemplars(struct replay *r, Str rec)
+{
+        if (!exemplars_is_on(r->h->exemplars))
+                return NULL;
+        rwlock_read(&r->h->index_lock);
+        struct error *e = on_exemplars_locked(r, str_skip(rec, 1), &r->info->unknown_refs);
+        rwlock_unlock(&r->h->index_lock);
         return e;
 }
 
@@ -313,7 +321,7 @@ static struct error *on_record(struct replay *r, Str rec)
         case RECORD_TOMBSTONES:
                 return on_tombstones(r, rec);
         case RECORD_EXEMPLARS:
-                return exemplars_is_on(r->h->exemplars) ? on_exemplars(r, rec) : NULL;
+                return on_exemplars(r, rec);
         default:
                 return record_is_histogram(type) ? on_histograms(r, rec) : NULL;
         }
@@ -453,7 +461,7 @@ static struct error *put_chunk(struct replay *r, uint32_t slot, const struct sna
         if (s->n_full && s->last_t >= c->mint_ms)
                 return s->last_t >= c->maxt_ms ? NULL : append_rest(r, slot, s, c);
         if (c->encoding == CHUNK_XOR && c->data.n <= UINT16_MAX - 32) {
-                series_put_chunk(&r->writer, h, s, c, x->last_v);
+                series_chunk_restore(&r->writer, h, s, c, x->last_v);
         } else {
                 uint8_t *p = writer_alloc(&r->writer, h, c->data.n);
                 memcpy(p, c->data.p, c->data.n);
@@ -494,6 +502,7 @@ static struct error *on_snapshot_series(struct replay *r, Str rec)
         return e;
 }
 
+/* The index lock is held for writing. */
 static struct error *on_snapshot_record(struct replay *r, const struct wal_record *rec)
 {
         struct error *e;
@@ -513,7 +522,9 @@ static struct error *on_snapshot_record(struct replay *r, const struct wal_recor
                 }
                 return e;
         case SNAPSHOT_EXEMPLARS:
-                return NULL;
+                return exemplars_is_on(r->h->exemplars)
+                               ? on_exemplars_locked(r, str_skip(rec->bytes, 1), &(uint64_t){0})
+                               : NULL;
         default:
                 return error_new(ERROR_CORRUPT, "unsupported snapshot record type %d",
                                  rec->bytes.n ? rec->bytes.p[0] : 0);
@@ -537,7 +548,7 @@ static void continue_chunks(void *arg)
                         struct series_slot *s = series_at(h, page * HEAD_PAGE_SLOTS + i);
                         if (!s->open || s->open_flags & OPEN_HISTOGRAM || s->app.n) /* not from the snapshot as it stands */
                                 continue;
-                        c->error = series_continue_chunk(h, s);
+                        c->error = series_chunk_continue(h, s);
                         if (c->error)
                                 return;
                 }

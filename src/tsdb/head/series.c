@@ -304,7 +304,7 @@ static void chunk_start(struct series_writer *w, struct head *h, struct series_s
         ++*w->chunks_created;
 }
 
-void series_put_chunk(struct series_writer *w, struct head *h, struct series_slot *s, const struct chunk *c,
+void series_chunk_restore(struct series_writer *w, struct head *h, struct series_slot *s, const struct chunk *c,
                       uint64_t last_v)
 {
         s->cap_open = (uint16_t)MAX((c->data.n + 31) / 32 * 32, (size_t)32);
@@ -316,7 +316,7 @@ void series_put_chunk(struct series_writer *w, struct head *h, struct series_slo
         series_note_locked(s, c->maxt_ms, last_v, 0);
 }
 
-struct error *series_continue_chunk(struct head *h, struct series_slot *s)
+struct error *series_chunk_continue(struct head *h, struct series_slot *s)
 {
         struct xor_appender app;
         struct error *e = xor_appender_open(&app, (Str){(const char *)s->open, s->app.n_bits / 8});

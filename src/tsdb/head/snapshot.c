@@ -13,7 +13,7 @@
 
 #define PREFIX   "chunk_snapshot."
 #define OUR_FILE "coeus"
-enum { OUR_FILE_MAX = 1 << 30, BATCH_BYTES = 1 << 20, TOMBSTONES_FORMAT = 1 };
+enum { OUR_FILE_MAX = 1 << 30, BATCH_BYTES = 1 << 20, TOMBSTONES_FORMAT = 1, EXEMPLARS_EACH = 10000 /* of a record */ };
 
 /* ---- records ---- */
 
@@ -147,6 +147,59 @@ static void put_tombstones(struct buf *b, const struct head *h)
         buf_putc(b, SNAPSHOT_TOMBSTONES);
         put_str(b, buf_str(&body));
         buf_done(&body);
+}
+
+struct exemplars_out {
+        const struct head *h;
+        struct wal_batch *batch;
+        RecordExemplarVec waiting;
+        struct buf labels;      /* of these, which point into it by offset until they are written */
+};
+
+static struct error *flush_exemplars(struct exemplars_out *o)
+{
+        if (!o->waiting.n)
+                return NULL;
+        struct buf rec = BUF_INIT(BUF_NO_LIMIT);
+        size_t at = 0;
+        for (size_t i = 0; i < o->waiting.n; i++) {
+                o->waiting.p[i].labels.p = o->labels.p + at;
+                at += o->waiting.p[i].labels.n;
+        }
+        record_exemplars(&rec, o->waiting.p, o->waiting.n);
+        rec.p[0] = SNAPSHOT_EXEMPLARS;
+        struct error *e = wal_batch_add(o->batch, buf_str(&rec));
+        buf_done(&rec);
+        vec_clear(&o->waiting);
+        buf_clear(&o->labels);
+        return e;
+}
+
+static struct error *put_exemplar(void *ctx, Labels series, const struct exemplar *x)
+{
+        struct exemplars_out *o = ctx;
+        uint32_t slot = series_find(o->h, series);
+        if (slot == UINT32_MAX) /* of a series that is gone */
+                return NULL;
+        size_t from = o->labels.n;
+        record_labels_put(&o->labels, x->labels);
+        vec_push(&o->waiting, (struct record_exemplar){.ref = series_at(o->h, slot)->wal_ref,
+                                                       .t = x->t,
+                                                       .v = x->value,
+                                                       .labels = {NULL, o->labels.n - from}});
+        return o->waiting.n == EXEMPLARS_EACH ? flush_exemplars(o) : NULL;
+}
+
+static struct error *put_exemplars(struct head *h, struct wal_batch *batch)
+{
+        struct exemplars_out o = {.h = h, .batch = batch};
+        buf_init(&o.labels, BUF_NO_LIMIT);
+        struct error *e = exemplars_each(h->exemplars, put_exemplar, &o);
+        if (!e)
+                e = flush_exemplars(&o);
+        vec_done(&o.waiting);
+        buf_done(&o.labels);
+        return e;
 }
 
 /* ---- the file of ours ---- */
@@ -322,6 +375,8 @@ static struct error *write_records(struct head *h, struct wal *to)
                 put_tombstones(&rec, h);
                 e = wal_batch_add(&batch, buf_str(&rec));
         }
+        if (!e)
+                e = put_exemplars(h, &batch);
         if (!e)
                 e = wal_log(to, &batch);
         wal_batch_done(&batch);

@@ -431,3 +431,52 @@ TEST(snapshot, records_are_as_the_format_says)
         free(at);
         free(dir);
 }
+
+TEST(snapshot, exemplars_are_in_it)
+{
+        char *dir = fresh_dir("snapshot-exemplars");
+        struct head_opts o = opts_of(dir);
+        struct head_open_info info;
+        struct head *h;
+        SeriesRef ref = 0;
+        Label name = {STR("__name__"), STR("a")};
+        o.max_exemplars = 20000;
+        for (int round = 0; round < 3; round++) {
+                CHECK_OK(head_open(&o, &h, &info));
+                CHECK_U64(info.snapshot_series, round ? 1 : 0);
+                struct exemplar_stats st;
+                exemplars_get_stats(head_exemplars(h), &st);
+                CHECK_U64(st.stored, (uint64_t)(round * 6000)); /* more than fit one record */
+                struct appender *a;
+                CHECK_OK(storage_appender(head_storage(h), &a));
+                ref = 0;
+                for (int i = 0; i < 6000; i++) {
+                        TimeMs t = HOUR + round * 6000 + i;
+                        Label id = {STR("id"), i % 2 ? STR("odd") : STR("even")};
+                        struct exemplar x = {.labels = {&id, 1}, .value = i, .t = t, .has_t = true};
+                        CHECK_OK(appender_append(a, ref, (Labels){&name, 1}, t, i, &ref));
+                        CHECK_OK(appender_append_exemplar(a, ref, (Labels){NULL, 0}, &x));
+                }
+                CHECK_OK(appender_commit(a));
+                CHECK_OK(head_close(h));
+        }
+        CHECK_OK(head_open(&o, &h, &info));
+        struct arena arena;
+        ExemplarSeriesVec found = VEC_INIT;
+        struct exemplar_selector all = {NULL, 0};
+        arena_init(&arena, 64 << 20);
+        CHECK_OK(exemplars_select(head_exemplars(h), TIME_MS_MIN, TIME_MS_MAX, &all, 1, &arena, &found));
+        CHECK_U64(found.n, 1);
+        CHECK_U64(found.p[0].n, 18000);
+        CHECK_STR(found.p[0].labels.v[0].value, "a");
+        for (size_t i = 0; i < 18000; i++) {
+                const struct exemplar *x = &found.p[0].v[i];
+                CHECK_I64(x->t, HOUR + (TimeMs)i);
+                CHECK_F64(x->value, (double)(i % 6000));
+                CHECK_STR(x->labels.v[0].value, i % 2 ? "odd" : "even");
+        }
+        vec_done(&found);
+        arena_done(&arena);
+        CHECK_OK(head_close(h));
+        free(dir);
+}

@@ -280,9 +280,14 @@ struct error *record_exemplars_decode(Str rec, RecordExemplarVec *ret)
 {
         if (record_type(rec) != RECORD_EXEMPLARS)
                 return error_new(ERROR_CORRUPT, "invalid record type");
-        if (rec.n == 1)
+        return record_exemplars_body(str_skip(rec, 1), ret);
+}
+
+struct error *record_exemplars_body(Str body, RecordExemplarVec *ret)
+{
+        if (body.n == 0)
                 return NULL;
-        struct cursor c = cursor_of(str_skip(rec, 1));
+        struct cursor c = cursor_of(body);
         uint64_t ref = take_be64(&c);
         uint64_t t = take_be64(&c);
         while (c.p < c.end) {

@@ -113,6 +113,7 @@ struct error *record_tombstones(Str rec, RecordTombstoneVec *ret) MUST_CHECK;
 /* The labels of an exemplar, borrowed; v NULL: past the arena's budget. */
 Labels record_exemplar_labels(Str labels, struct arena *a);
 struct error *record_exemplars_decode(Str rec, RecordExemplarVec *ret) MUST_CHECK;
+struct error *record_exemplars_body(Str body, RecordExemplarVec *ret) MUST_CHECK; /* without the type, as in snapshots */
 struct error *record_metadata(Str rec, RecordMetadataVec *ret) MUST_CHECK;
 struct error *record_markers_decode(Str rec, RecordMarkerVec *ret) MUST_CHECK;
 
