@@ -25,6 +25,7 @@ struct query_role {
         struct group group;
         struct metric_registry *metrics;
         struct arena arena; /* of the configuration */
+        struct relabel_conf selector;
         struct grpc_client *client;
         struct tls_client_opts tls;
         struct grpc_channel_opts channel;
@@ -75,6 +76,7 @@ static struct error *addresses_make(struct query_role *r, struct endpoint_addres
                 const char *flag;
                 bool strict;
         } lists[] = {{"store-strict", true}, {"endpoint-strict", true}, {"endpoint", false}, {"store", false},
+                     {"endpoint-group-strict", true}, {"endpoint-group", false},
                      {"rule", false},        {"target", false},         {"metadata", false}, {"exemplar", false}};
         size_t n = 0, n_all = 0;
         for (size_t i = 0; i < ARRAY_LEN(lists); i++) {
@@ -121,7 +123,9 @@ static struct error *endpoints_make(struct query_role *r)
                                    .update_ms = MIN(flags_int(f, "endpoint.info-timeout"), (int64_t)5000),
                                    .info_timeout_ms = flags_int(f, "endpoint.info-timeout"),
                                    .resolve_ms = flags_int(f, "store.sd-dns-interval"),
-                                   .unhealthy_ms = flags_int(f, "store.unhealthy-timeout")};
+                                   .unhealthy_ms = flags_int(f, "store.unhealthy-timeout"),
+                                   .files_ms = flags_int(f, "store.sd-interval")};
+        o.files = flags_list(f, "store.sd-files", &o.n_files);
         return endpoints_new(&o, &r->endpoints);
 }
 
@@ -207,6 +211,13 @@ static struct error *core_make(struct query_role *r)
                                  .active_log_dir = *active ? active : NULL,
                                  .metrics = r->metrics};
         r->engine = engine_new(&eo);
+        struct buf text = BUF_INIT(16 << 20);
+        e = thanos_content(f, "selector.relabel-config", false, &text);
+        if (!e)
+                e = relabel_conf_parse(buf_str(&text), RELABEL_CONF_SELECTOR, &r->selector);
+        buf_done(&text);
+        if (e)
+                return error_wrap(e, "error while parsing tsdb selector configuration");
         size_t n;
         const char *const *list = flags_list(f, "query.replica-label", &n);
         Str *labels = arena_array(&r->arena, Str, n + 1);
@@ -214,6 +225,8 @@ static struct error *core_make(struct query_role *r)
                 labels[i] = str_from(list[i]);
         r->core = (struct query_core){.endpoints = r->endpoints,
                                       .metrics = r->query_metrics,
+                                      .selector = r->selector.rules,
+                                      .n_selector = r->selector.n,
                                       .engine = r->engine,
                                       .replica_labels = labels,
                                       .n_replica_labels = n,
@@ -366,6 +379,7 @@ static void destroy(struct query_role *r)
                 free(r->shown[i].value);
         free(r->shown);
         metric_registry_free(r->metrics);
+        relabel_conf_done(&r->selector);
         arena_done(&r->arena);
 }
 

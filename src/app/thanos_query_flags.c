@@ -50,7 +50,7 @@ const struct flag query_flag_rows[] = {
         {"selector-label", "Label of all series here: name=\"value\". Repeated.", FLAG_STRINGS, NULL},
         {"endpoint", "Address of a gRPC server: host:port, dns+, dnssrv+, dnssrvnoa+. Repeated.", FLAG_STRINGS, NULL},
         {"endpoint-strict", "Static address that is asked even when it does not answer. Repeated.", FLAG_STRINGS, NULL},
-        {"endpoint-group", "DNS name of servers that stand for each other. Repeated.", FLAG_STRINGS, NULL},
+        {"endpoint-group", "DNS name and port of servers that stand for each other: one of them is asked, another when it goes. Repeated.", FLAG_STRINGS, NULL},
         {"endpoint-group-strict", "The same, asked even when it does not answer. Repeated.", FLAG_STRINGS, NULL},
         {"store", "Deprecated: --endpoint.", FLAG_STRINGS, NULL},
         {"store-strict", "Deprecated: --endpoint-strict.", FLAG_STRINGS, NULL},
@@ -96,8 +96,7 @@ const size_t query_flag_n = ARRAY_LEN(query_flag_rows);
 
 struct error *query_flags_check(const struct flags *f)
 {
-        static const char *const refused[] = {"endpoint-group", "endpoint-group-strict", "store.sd-files", "selector.relabel-config",
-                                              "selector.relabel-config-file", "query.tenant-certificate-field"};
+        static const char *const refused[] = {"query.tenant-certificate-field"};
         struct error *e = NULL;
         for (size_t i = 0; !e && i < ARRAY_LEN(refused); i++)
                 e = thanos_refuse(f, refused[i]);

@@ -227,3 +227,83 @@ def test_follows_dns(t):
     check(("_grpc._tcp.store.test", SRV) in dns.asked, dns.asked[:5])
     check(metric(p, "thanos_query_store_apis_dns_lookups_total") > 4, "dns lookups")
     check(metric(p, "thanos_query_store_apis_dns_failures_total") > 0, "dns failures")
+
+
+def fake(t, mode):
+    port = free_port()
+    p = Proc(t, [venv_python(t), os.path.join(ROOT, "tests", "e2e", "fake_store.py"), str(port), shared(t, "grpc"), mode])
+    wait_for(f"the {mode} store", lambda: "serving" in p.log, 60)
+    return f"127.0.0.1:{port}"
+
+
+def test_stores_that_misbehave_cost_their_own_part(t):
+    s = store(t)
+    modes = ("cut", "garbage", "bad_chunk", "flood", "hang", "hang")
+    bad = [fake(t, m) for m in modes]
+    good = f"127.0.0.1:{s.grpc_port}"
+    p = querier(t, [good, *bad], "--store.response-timeout=4s")
+    query = {"query": "http_requests_total", "start": 1699743600, "end": 1699761600, "step": 600}
+    _, want = ask(p, "/api/v1/query_range", {**query, "storeMatch[]": f'{{__address__="{good}"}}'})
+    check("warnings" not in want and len(want["data"]["result"]) == 2, want)
+    status, got = ask(p, "/api/v1/query_range", query)
+    check_eq(status, 200)
+    check_eq(by_labels(got)["data"], by_labels(want)["data"], "the answer of the store that works")
+    for mode, address in zip(modes, bad):
+        check(mode == "flood" or any(address in w for w in got["warnings"]), f"no warning for {mode} at {address}: {str(got['warnings'])[:3000]}")
+    status, got = ask(p, "/api/v1/query_range", {**query, "partial_response": "false"})
+    check_eq((status, got["errorType"]), (422, "execution"))
+    check(p.rss_anon_kib() < 400 << 10, f"{p.rss_anon_kib()} KiB after stores that send without end")
+    check_eq(p.stop(), 0)
+
+
+def test_two_stores_with_the_same_data_are_one(t):
+    s, other = store(t), store(t, data="other")
+    p = querier(t, [f"127.0.0.1:{s.grpc_port}", f"127.0.0.1:{other.grpc_port}"])
+    for name in ("q00", "q05"):
+        check_recorded(p, [os.path.join(shared(t, "thanos", "queries"), f"{name}.json")])
+
+
+def test_finds_stores_by_files_and_by_the_old_info(t):
+    s, old = store(t), fake(t, "old")
+    address = f"127.0.0.1:{s.grpc_port}"
+    path = t.write("sd/a.json", "[]")
+    p = querier(t, [old], f"--store.sd-files={t.path('sd')}/*", "--endpoint.info-timeout=1s")
+    check_eq(p.api("stores")["sidecar"][0]["labelSets"], [{"cluster": "c1", "replica": "r0"}])
+    t.write("sd/b.yml", f"- targets: ['{address}']\n- targets: ['{address}']\n")
+    wait_for("the store of a file", lambda: [x["name"] for x in p.api("stores").get("store", [])] == [address], 60)
+    os.rename(path, path + ".old")
+    t.write("sd/b.yml", "- targets: [")
+    wait_for("a word about the file that is none", lambda: "b.yml" in p.log, 60)
+    check_eq([x["name"] for x in p.api("stores")["store"]], [address], "what was known stays")
+    os.remove(t.path("sd", "b.yml"))
+    wait_for("the store to go", lambda: "store" not in p.api("stores"), 60)
+
+
+def test_asks_only_the_stores_that_the_selector_keeps(t):
+    s = store(t)
+    config = t.write("selector.yml", "- {action: keep, source_labels: [replica], regex: r1}\n")
+    p = querier(t, [], f"--endpoint-group=127.0.0.1:{s.grpc_port}", f"--selector.relabel-config-file={config}")
+    wait_for("the store", lambda: p.api("stores"), 60)
+    got = p.query("http_requests_total", time=1699750800, dedup="false")
+    check_eq({x["metric"]["replica"] for x in got}, {"r1"})
+    check_eq(p.api("label/replica/values"), ["r1"])
+
+
+def test_keeps_tenants_apart_and_says_what_is_wrong(t):
+    s = store(t)
+    p = querier(t, [f"127.0.0.1:{s.grpc_port}"], "--query.enforce-tenancy", "--query.tenant-label-name=replica", "--query.tenant-header=X-Who",
+                "--query.default-tenant-id=r0")
+    params = urllib.parse.urlencode({"query": "count(http_requests_total) + on() count(http_requests_total{replica=\"r0\"})", "time": 1699653600, "dedup": "false"})
+    for headers, want in (({}, "4"), ({"X-Who": "r1"}, "4"), ({"X-Who": "nobody"}, None)):
+        got = p.get(f"/api/v1/query?{params}", headers=headers).json["data"]["result"]
+        check_eq(got[0]["value"][1] if got else None, want, f"for {headers}")
+    names = p.get("/api/v1/label/replica/values", headers={"X-Who": "r1"}).json["data"]
+    check_eq(names, ["r1"])
+    check_eq(p.get(f"/api/v1/query?{params}", headers={"X-Who": "../x"}).status, 400)
+    check_eq(p.stop(), 0)
+    for flags, text in ((["--endpoint=x:1", "--endpoint=x:1"], "duplicated"), (["--endpoint-strict=dns+x:1"], "not permitted under strict mode"),
+                        (["--query.mode=distributed"], "--query.mode=distributed is not supported yet"),
+                        (["--query.tenant-certificate-field=organization"], "--query.tenant-certificate-field is not supported yet"),
+                        (["--selector-label=a"], "unrecognized label"), (["--endpoint=x"], "missing port in address")):
+        code, log = t.run("thanos", "query", *flags)
+        check(code == 1 and text in log, f"{flags}: {code} {log}")

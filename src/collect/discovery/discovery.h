@@ -73,6 +73,10 @@ struct target_group *target_group_new(Str source); /* one reference; fill it in 
 struct target_group *target_group_ref(const struct target_group *g);
 void target_group_unref(const struct target_group *g); /* NULL is fine */
 
+typedef VEC(struct target_group *) GroupVec;
+/* The groups in the text of a file_sd file; appended to ret. Sources are path:index. Upstream's error texts. */
+struct error *file_sd_parse(Str path, Str text, GroupVec *ret) MUST_CHECK;
+
 /* All groups of one consumer's set (a scrape job). */
 struct target_set {
         Str name;

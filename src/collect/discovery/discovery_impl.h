@@ -7,7 +7,6 @@
 #include "collect/discovery/discovery.h"
 
 enum provider_type { PROVIDER_STATIC, PROVIDER_FILE, PROVIDER_DNS };
-typedef VEC(struct target_group *) GroupVec;
 
 /* Its conf is constant; its groups belong to the manager's lock; the rest is private to its type. */
 struct provider {
@@ -46,8 +45,6 @@ bool static_sd_confs_eq(const struct static_sd_conf *a, size_t n_a, const struct
 bool file_sd_conf_eq(const struct file_sd_conf *a, const struct file_sd_conf *b);
 bool dns_sd_conf_eq(const struct dns_sd_conf *a, const struct dns_sd_conf *b);
 
-/* The groups in the text of a file_sd file; appended to ret. Sources are path:index. Upstream's error texts. */
-struct error *file_sd_parse(Str path, Str text, GroupVec *ret) MUST_CHECK;
 /* A provider's refresh as metrics: prometheus_sd_refresh_…{mechanism,config}. */
 void discovery_refresh_done(struct provider *p, const char *mechanism, double seconds, bool failed);
 

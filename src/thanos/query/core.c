@@ -23,6 +23,8 @@ struct storage *query_view_init(struct query_view *v, const struct query_core *c
                                .metadata = w->metadata,
                                .n_metadata = w->n_metadata,
                                .shard = w->shard,
+                               .selector = c->selector,
+                               .n_selector = c->n_selector,
                                .metrics = c->metrics,
                                .sums = &v->sums};
         v->sums = (struct query_sums){0};

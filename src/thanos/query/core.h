@@ -24,6 +24,8 @@ struct query_core {
         bool has_dynamic_lookback;   /* coarse data reach further back */
         int64_t instant_resolution_ms;
         struct query_metrics *metrics; /* NULL: none */
+        const struct relabel_rule *selector; /* --selector.relabel-config */
+        size_t n_selector;
 };
 struct query_wish {
         bool dedup, partial_response;

@@ -6,7 +6,9 @@
 
 #include "base/log.h"
 #include "base/thread.h"
+#include "codec/proto.h"
 #include "thanos/query/endpoints_dns.h"
+#include "thanos/query/endpoints_files.h"
 #include "thanos/storeapi/messages.h"
 
 enum { META_BYTES_MAX = 64 << 20, FRAME_BYTES_MAX = 256 << 20 };
@@ -34,13 +36,15 @@ struct entry {
         char *last_error;       /* NULL: none */
         TimeMs last_ok_ms, last_check_ms;
         struct grpc_call *call;
-        bool done;
+        bool done, asks_old; /* old: Store/Info, as there is no Info/Info */
 };
 
 struct endpoints {
         struct endpoints_opts o;
         struct grpc_channel_opts channel;
         struct endpoint_names names; /* configured, with what they resolved to */
+        struct endpoint_files files;
+        struct endpoint_names in_files;
 
         struct mutex round; /* one round at a time: guards entries, names */
         VEC(struct entry *) entries;
@@ -192,16 +196,53 @@ static void entry_settle(struct entry *x, struct error *take_e, TimeMs now)
         x->call = NULL;
 }
 
+/* storepb.InfoResponse: labels 1, min 2, max 3, type 4, label sets 5. */
+static struct error *entry_take_old(struct entry *x, Str answer)
+{
+        static const char *const types[] = {"store", "query", "rule", "sidecar", "store", "receive", "debug"};
+        struct pb_info_response r = {0};
+        struct pb_store_info store = {0};
+        struct buf again = BUF_INIT(META_BYTES_MAX);
+        struct cursor c = cursor_of(answer);
+        struct proto_field f;
+        size_t type = 0;
+        while (proto_next(&c, &f)) {
+                if (f.number == 2 && f.wire == 0)
+                        store.min_time = (int64_t)f.u;
+                else if (f.number == 3 && f.wire == 0)
+                        store.max_time = (int64_t)f.u;
+                else if (f.number == 4 && f.wire == 0)
+                        type = f.u < ARRAY_LEN(types) ? (size_t)f.u : 0;
+                else if (f.number == 5 && f.wire == 2)
+                        proto_put_bytes_always(&again, 1, f.bytes);
+        }
+        struct error *e = c.bad || buf_is_over(&again) ? error_new(ERROR_INVALID, "malformed answer") : NULL;
+        r.component_type = str_from(types[type]);
+        r.store = &store;
+        if (!e) { /* told anew as the other message, which entry_take reads */
+                pb_encode(&pb_info_response, &r, &again);
+                e = entry_take(x, buf_str(&again));
+        }
+        buf_done(&again);
+        return e;
+}
+
 /* The call has something, or may have. */
-static void entry_read(struct entry *x, TimeMs now)
+static void entry_read(struct entry *x, TimeMs now, const struct grpc_call_opts *o)
 {
         Str m;
         enum grpc_got got = grpc_call_recv(x->call, 0, &m);
         if (got == GRPC_GOT_NOTHING)
                 return;
+        if (got == GRPC_GOT_END && grpc_call_get_status(x->call)->code == GRPC_UNIMPLEMENTED && !x->asks_old) {
+                grpc_call_free(x->call); /* from before 0.26 */
+                x->asks_old = true;
+                x->call = grpc_call_start(x->wire->ch, "/thanos.Store/Info", o, (Str){0});
+                return;
+        }
         struct error *e = NULL;
         if (got == GRPC_GOT_MESSAGE)
-                e = entry_take(x, m);
+                e = x->asks_old ? entry_take_old(x, m) : entry_take(x, m);
         else if (!(e = grpc_status_error(grpc_call_get_status(x->call))))
                 e = error_new(ERROR_INVALID, "no answer in the call");
         entry_settle(x, e ? error_wrap(e, "fetching info from %s", x->address) : NULL, now);
@@ -260,6 +301,7 @@ static void ask_all(struct endpoints *es)
                 if (x->done)
                         continue;
                 struct grpc_call_opts o = {.timeout_ms = es->o.info_timeout_ms, .group = g, .tag = x};
+                x->asks_old = false;
                 x->call = grpc_call_start(x->wire->ch, "/thanos.info.Info/Info", &o, (Str){0});
                 open++;
         }
@@ -272,7 +314,7 @@ static void ask_all(struct endpoints *es)
                 if (!c)
                         continue;
                 struct entry *x = grpc_call_get_tag(c);
-                entry_read(x, clock_now_ms(es->o.clock));
+                entry_read(x, clock_now_ms(es->o.clock), &(struct grpc_call_opts){.timeout_ms = es->o.info_timeout_ms, .group = g, .tag = x});
                 open -= x->done;
         }
         for (size_t i = 0; i < es->entries.n; i++) {
@@ -344,11 +386,17 @@ void endpoints_update(struct endpoints *es)
 {
         mutex_lock(&es->round);
         endpoint_names_resolve(&es->names, es->o.resolve_ms, es->o.resolve_timeout_ms);
+        if (endpoint_files_read(&es->files))
+                endpoint_names_replace(&es->in_files, es->files.addresses.p, es->files.addresses.n);
+        endpoint_names_resolve(&es->in_files, es->o.resolve_ms, es->o.resolve_timeout_ms);
         for (size_t i = 0; i < es->entries.n; i++)
                 es->entries.p[i]->wanted = false;
         for (size_t i = 0; i < es->names.n; i++)
                 for (size_t k = 0; k < es->names.v[i].found.n; k++)
                         want(es, str_from(es->names.v[i].found.p[k]), es->names.v[i].strict);
+        for (size_t i = 0; i < es->in_files.n; i++)
+                for (size_t k = 0; k < es->in_files.v[i].found.n; k++)
+                        want(es, str_from(es->in_files.v[i].found.p[k]), false);
         ask_all(es);
         drop_old(es, clock_now_ms(es->o.clock));
         struct list_impl *l = list_of(es);
@@ -395,6 +443,7 @@ struct error *endpoints_new(const struct endpoints_opts *o, struct endpoints **r
         }
         es->o = *o;
         es->o.addresses = NULL;
+        endpoint_files_init(&es->files, o->files, o->n_files, or_default(o->files_ms, 5 * 60 * 1000));
         es->o.update_ms = or_default(o->update_ms, 5000);
         es->o.info_timeout_ms = or_default(o->info_timeout_ms, 5000);
         es->o.resolve_ms = or_default(o->resolve_ms, 30000);
@@ -441,6 +490,8 @@ void endpoints_free(struct endpoints *es)
                 entry_free(es->entries.p[i]);
         vec_done(&es->entries);
         endpoint_names_done(&es->names);
+        endpoint_names_done(&es->in_files);
+        endpoint_files_done(&es->files);
         cond_done(&es->wake);
         mutex_done(&es->mu);
         mutex_done(&es->round);
@@ -449,10 +500,10 @@ void endpoints_free(struct endpoints *es)
 
 uint64_t endpoints_dns_lookups(const struct endpoints *es)
 {
-        return atomic_load(&es->names.lookups);
+        return atomic_load(&es->names.lookups) + atomic_load(&es->in_files.lookups);
 }
 
 uint64_t endpoints_dns_failures(const struct endpoints *es)
 {
-        return atomic_load(&es->names.failures);
+        return atomic_load(&es->names.failures) + atomic_load(&es->in_files.failures);
 }

@@ -11,7 +11,8 @@
  * one that answered before stays listed with its last error, is not asked by queries meanwhile, and goes after
  * unhealthy_ms. DNS names are resolved again every resolve_ms; a failure keeps the addresses that were known, no such
  * name means none. Threads: any, except where it says otherwise. Lists, and their channels, may outlive their round but
- * not the grpc_client. Upstream: pkg/query/endpointset.go, pkg/discovery/dns. The old Store/Info is not asked. */
+ * not the grpc_client. Upstream: pkg/query/endpointset.go, pkg/discovery/dns. Where that is
+ * not implemented the old Store/Info is asked. */
 #ifndef THANOS_QUERY_ENDPOINTS_H
 #define THANOS_QUERY_ENDPOINTS_H
 
@@ -58,7 +59,10 @@ struct endpoints_opts {
         int64_t update_ms, info_timeout_ms;     /* 0: 5 s */
         int64_t resolve_ms, resolve_timeout_ms; /* 0: 30 s, 5 s */
         int64_t unhealthy_ms;                   /* 0: 5 min */
-        const struct clock *clock;              /* NULL: the system's */
+        const char *const *files; /* patterns of file_sd files with more addresses; copied */
+        size_t n_files;
+        int64_t files_ms;          /* read again at least so often; 0: 5 min. Else when they changed, which each round looks at */
+        const struct clock *clock; /* NULL: the system's */
 };
 struct endpoints;
 /* ERROR_INVALID: an address is empty, given twice, without port, or strict and a DNS name. */

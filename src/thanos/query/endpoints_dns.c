@@ -94,6 +94,36 @@ void endpoint_names_done(struct endpoint_names *s)
         s->n = 0;
 }
 
+void endpoint_names_replace(struct endpoint_names *s, char *const *v, size_t n)
+{
+        struct endpoint_name *to = mem_zalloc((n + 1) * sizeof *to);
+        size_t kept = 0;
+        for (size_t i = 0; i < n; i++) {
+                struct endpoint_names one;
+                struct error *e = endpoint_names_init(&one, &(struct endpoint_address){str_from(v[i]), false}, 1);
+                if (e) {
+                        log_warn("", "address in a file", KV_E(e));
+                        error_free(e);
+                        continue;
+                }
+                to[kept] = one.v[0];
+                for (size_t k = 0; k < s->n; k++)
+                        if (one.v[0].kind != ENDPOINT_STATIC && strcmp(s->v[k].address, v[i]) == 0) {
+                                to[kept].found.p = s->v[k].found.p;
+                                to[kept].found.n = s->v[k].found.n;
+                                to[kept].found.cap = s->v[k].found.cap;
+                                s->v[k].found.p = NULL;
+                                s->v[k].found.n = s->v[k].found.cap = 0;
+                        }
+                kept++;
+                free(one.v);
+        }
+        endpoint_names_done(s);
+        s->v = to;
+        s->n = kept;
+        s->resolved = false;
+}
+
 static void add(TextVec *to, Str host, Str port)
 {
         if (to->n >= FOUND_MAX)

@@ -29,6 +29,8 @@ struct endpoint_names {
 };
 struct error *endpoint_names_init(struct endpoint_names *s, const struct endpoint_address *v, size_t n) MUST_CHECK;
 void endpoint_names_done(struct endpoint_names *s);
+/* Other addresses, none strict: what is known of those that stay is kept. Bad ones are told in the log and left out. */
+void endpoint_names_replace(struct endpoint_names *s, char *const *v, size_t n);
 /* Looks up what is no plain address, when the last time is interval_ms ago. Blocks. */
 void endpoint_names_resolve(struct endpoint_names *s, int64_t interval_ms, int64_t timeout_ms);
 

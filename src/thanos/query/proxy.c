@@ -107,13 +107,34 @@ static bool sets_fit(const Labels *sets, size_t n_sets, const struct matcher *co
         return n_sets == 0;
 }
 
+static bool selector_keeps(const struct proxy_opts *o, Labels set)
+{
+        struct arena a;
+        struct labels_builder b;
+        arena_init(&a, 1 << 20);
+        labels_builder_init(&b);
+        labels_builder_reset(&b, set);
+        bool keeps = relabel_process(o->selector, o->n_selector, &b, &a);
+        labels_builder_done(&b);
+        arena_done(&a);
+        return keeps;
+}
+
+static bool selector_wants(const struct proxy_opts *o, const struct endpoint *ep)
+{
+        for (size_t i = 0; i < ep->n_label_sets && o->n_selector; i++)
+                if (selector_keeps(o, ep->label_sets[i]))
+                        return true;
+        return !o->n_selector || !ep->n_label_sets;
+}
+
 /* Its data belongs to the answer. */
 static bool has_a_part(const struct proxy_querier *q, const struct endpoint *ep, TimeMs mint_ms, TimeMs maxt_ms,
                        const struct matcher *const *m, size_t n_m)
 {
         if (!ep->has_store || ep->mint_ms > maxt_ms || ep->maxt_ms < mint_ms)
                 return false;
-        if (!sets_fit(ep->label_sets, ep->n_label_sets, m, n_m))
+        if (!sets_fit(ep->label_sets, ep->n_label_sets, m, n_m) || !selector_wants(q->o, ep))
                 return false;
         Label address = {STR("__address__"), ep->address};
         Labels l = {&address, 1};
@@ -121,6 +142,67 @@ static bool has_a_part(const struct proxy_querier *q, const struct endpoint *ep,
         for (size_t i = 0; i < q->o->n_store_match && !fits; i++)
                 fits = sets_fit(&l, 1, q->o->store_match[i].v, q->o->store_match[i].n);
         return fits;
+}
+
+static void put_quoted(struct buf *b, Str s)
+{
+        for (size_t i = 0; i < s.n; i++) {
+                if (s.p[i] && strchr("\\.+*?()|[]{}^$", s.p[i]))
+                        buf_putc(b, '\\');
+                buf_putc(b, s.p[i]);
+        }
+}
+
+/* name=~"a|b" of the values that the kept sets have; one that a set has not may be empty. */
+static struct pb_label_matcher values_matcher(struct arena *a, Str name, const Labels *sets, size_t n)
+{
+        StrVec values = VEC_INIT;
+        struct buf b = BUF_INIT(1 << 20);
+        for (size_t i = 0; i < n; i++)
+                vec_push(&values, labels_get(sets[i], name));
+        qsort(values.p, values.n, sizeof *values.p, str_cmp_qsort);
+        for (size_t i = 0; i < values.n; i++) {
+                if (i && str_eq(values.p[i], values.p[i - 1]))
+                        continue;
+                buf_puts(&b, i ? "|" : "");
+                put_quoted(&b, values.p[i]);
+        }
+        struct pb_label_matcher m = {PB_MATCHER_TYPE_RE, name, arena_str(a, buf_str(&b))};
+        vec_done(&values);
+        buf_done(&b);
+        return m;
+}
+
+/* Stores with several label sets shall give those that the selector keeps. */
+static void add_selector(const struct proxy_querier *q, TimeMs mint_ms, TimeMs maxt_ms, const struct matcher *const *m, size_t n_m,
+                         struct pb_label_matcher **v, size_t *n)
+{
+        VEC(Labels) kept = VEC_INIT;
+        size_t n_labels = 0, from = *n;
+        for (size_t i = 0; i < q->list->n; i++) {
+                const struct endpoint *ep = &q->list->v[i];
+                if (!proxy_wants(q, ep, mint_ms, maxt_ms, m, n_m))
+                        continue;
+                for (size_t k = 0; k < ep->n_label_sets; k++)
+                        if (selector_keeps(q->o, ep->label_sets[k])) {
+                                vec_push(&kept, ep->label_sets[k]);
+                                n_labels += ep->label_sets[k].n;
+                        }
+        }
+        struct pb_label_matcher *all = arena_array(q->arena, struct pb_label_matcher, *n + n_labels + 1);
+        for (size_t i = 0; i < *n; i++)
+                all[i] = (*v)[i];
+        for (size_t i = 0; i < kept.n; i++)
+                for (size_t k = 0; k < kept.p[i].n; k++) {
+                        Str name = kept.p[i].v[k].name;
+                        bool known = false;
+                        for (size_t j = from; j < *n && !known; j++)
+                                known = str_eq(all[j].name, name);
+                        if (!known)
+                                all[(*n)++] = values_matcher(q->arena, name, kept.p, kept.n);
+                }
+        *v = all;
+        vec_done(&kept);
 }
 
 bool proxy_wants(const struct proxy_querier *q, const struct endpoint *ep, TimeMs mint_ms, TimeMs maxt_ms,
@@ -144,8 +226,10 @@ struct error *proxy_tell_unusable(struct proxy_querier *q, TimeMs mint_ms, TimeM
         return e;
 }
 
-struct pb_label_matcher *proxy_matchers(struct arena *a, const struct matcher *const *m, size_t n_m)
+struct pb_label_matcher *proxy_matchers(const struct proxy_querier *q, TimeMs mint_ms, TimeMs maxt_ms, const struct matcher *const *m,
+                                        size_t n_m, size_t *ret_n)
 {
+        struct arena *a = q->arena;
         static const enum pb_matcher_type types[] = {[MATCH_EQ] = PB_MATCHER_TYPE_EQ,
                                                      [MATCH_NE] = PB_MATCHER_TYPE_NEQ,
                                                      [MATCH_RE] = PB_MATCHER_TYPE_RE,
@@ -153,6 +237,9 @@ struct pb_label_matcher *proxy_matchers(struct arena *a, const struct matcher *c
         struct pb_label_matcher *v = arena_array(a, struct pb_label_matcher, n_m + 1);
         for (size_t i = 0; i < n_m; i++)
                 v[i] = (struct pb_label_matcher){(int32_t)types[m[i]->type], m[i]->name, m[i]->value};
+        *ret_n = n_m;
+        if (q->o->n_selector)
+                add_selector(q, mint_ms, maxt_ms, m, n_m, &v, ret_n);
         return v;
 }
 
@@ -283,10 +370,10 @@ static struct error *q_names(struct querier *base, const struct matcher *const *
                 .partial_response_strategy = q->o->partial_response ? PB_STRATEGY_WARN : PB_STRATEGY_ABORT,
                 .start = q->mint_ms,
                 .end = q->maxt_ms,
-                .matchers = {proxy_matchers(q->arena, m, n_m), n_m},
                 .without_replica_labels = {(Str *)(uintptr_t)q->o->replica_labels, q->o->n_replica_labels}};
         struct buf b = BUF_INIT(REQUEST_BYTES_MAX);
         StrVec all = VEC_INIT;
+        r.matchers.v = proxy_matchers(q, q->mint_ms, q->maxt_ms, m, n_m, &r.matchers.n);
         pb_encode(&pb_label_names_request, &r, &b);
         struct error *e = fan_out(q, "/thanos.Store/LabelNames", buf_str(&b), true, m, n_m, &all);
         buf_done(&b);
@@ -315,10 +402,10 @@ static struct error *q_values(struct querier *base, Str name, const struct match
                 .partial_response_strategy = q->o->partial_response ? PB_STRATEGY_WARN : PB_STRATEGY_ABORT,
                 .start = q->mint_ms,
                 .end = q->maxt_ms,
-                .matchers = {proxy_matchers(q->arena, m, n_m), n_m},
                 .without_replica_labels = {(Str *)(uintptr_t)q->o->replica_labels, q->o->n_replica_labels}};
         struct buf b = BUF_INIT(REQUEST_BYTES_MAX);
         StrVec all = VEC_INIT;
+        r.matchers.v = proxy_matchers(q, q->mint_ms, q->maxt_ms, m, n_m, &r.matchers.n);
         pb_encode(&pb_label_values_request, &r, &b);
         struct error *e = fan_out(q, "/thanos.Store/LabelValues", buf_str(&b), false, m, n_m, &all);
         buf_done(&b);

@@ -18,6 +18,7 @@
 #ifndef THANOS_QUERY_PROXY_H
 #define THANOS_QUERY_PROXY_H
 
+#include "model/relabel.h"
 #include "storage/storage.h"
 #include "thanos/query/endpoints.h"
 
@@ -47,6 +48,8 @@ struct proxy_opts {
         const struct grpc_pair *metadata; /* to the stores: the tenant */
         size_t n_metadata;
         const struct proxy_shard *shard; /* NULL: all series */
+        const struct relabel_rule *selector; /* only stores with a label set that these keep are asked, and only for those sets */
+        size_t n_selector;
         struct query_metrics *metrics;   /* NULL: none */
         struct query_sums *sums;         /* counts what was given; NULL: nobody asks */
 };

@@ -105,7 +105,9 @@ struct error *proxy_tell_unusable(struct proxy_querier *q, TimeMs mint_ms, TimeM
                                   const struct matcher *const *m, size_t n_m) MUST_CHECK;
 bool proxy_wants(const struct proxy_querier *q, const struct endpoint *ep, TimeMs mint_ms, TimeMs maxt_ms,
                  const struct matcher *const *m, size_t n_m);
-struct pb_label_matcher *proxy_matchers(struct arena *a, const struct matcher *const *m, size_t n_m);
+/* With those that the selector adds. */
+struct pb_label_matcher *proxy_matchers(const struct proxy_querier *q, TimeMs mint_ms, TimeMs maxt_ms, const struct matcher *const *m,
+                                        size_t n_m, size_t *ret_n);
 struct grpc_call_opts proxy_call_opts(const struct proxy_querier *q);
 
 #endif

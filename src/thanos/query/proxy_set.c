@@ -199,8 +199,7 @@ struct error *proxy_open(struct proxy_querier *q, struct pb_series_request *r, c
                          size_t n_m, struct proxy_set **ret)
 {
         struct buf plain = BUF_INIT(REQUEST_BYTES_MAX), without = BUF_INIT(REQUEST_BYTES_MAX);
-        r->matchers.v = proxy_matchers(q->arena, m, n_m);
-        r->matchers.n = n_m;
+        r->matchers.v = proxy_matchers(q, r->min_time, r->max_time, m, n_m, &r->matchers.n);
         r->partial_response_disabled = !q->o->partial_response;
         r->partial_response_strategy = q->o->partial_response ? PB_STRATEGY_WARN : PB_STRATEGY_ABORT;
         r->response_batch_size = RESPONSE_BATCH;
