@@ -7,6 +7,8 @@
 #include "promql/eval.h"
 #include "promql/natural.h"
 
+enum { POLL_BYTES = 1 << 16, VALUE_MAX_BYTES = 16 << 20 };   /* of a label's value: looked at the clock after, refused */
+
 static Str text_arg(const struct node *n, size_t i)
 {
         return n->args[i]->x->string.s;
@@ -39,12 +41,12 @@ struct error *eval_label_replace(struct exec *q, const struct steps *st, struct 
         if (!e) {
                 struct labels_builder b;
                 labels_builder_init(&b);
-                struct buf value = BUF_INIT(64 << 20);
+                struct buf value = BUF_INIT(VALUE_MAX_BYTES);
                 for (size_t i = 0; i < m.n && !e; i++) {
                         buf_clear(&value);
                         if (regex_expand(re, labels_get(m.rows[i].labels, src), template, &value))
                                 set_label(q, &m.rows[i], dst, buf_str(&value), &b);
-                        if (i % 4096 == 0 || buf_is_over(&value))
+                        if (i % 4096 == 0 || value.n > POLL_BYTES || buf_is_over(&value))
                                 e = buf_is_over(&value)
                                             ? eval_error("label_replace() makes a label value that is too long")
                                             : exec_poll(q, "expression evaluation");
@@ -75,7 +77,7 @@ struct error *eval_label_join(struct exec *q, const struct steps *st, struct nod
                 return e;
         struct labels_builder b;
         labels_builder_init(&b);
-        struct buf value = BUF_INIT(64 << 20);
+        struct buf value = BUF_INIT(VALUE_MAX_BYTES);
         for (size_t i = 0; i < m.n && !e; i++) {
                 buf_clear(&value);
                 for (size_t k = 3; k < n->n_args; k++) {
@@ -84,7 +86,7 @@ struct error *eval_label_join(struct exec *q, const struct steps *st, struct nod
                         buf_put(&value, labels_get(m.rows[i].labels, text_arg(n, k)));
                 }
                 set_label(q, &m.rows[i], dst, buf_str(&value), &b);
-                if (i % 4096 == 0 || buf_is_over(&value))
+                if (i % 4096 == 0 || value.n > POLL_BYTES || buf_is_over(&value))
                         e = buf_is_over(&value) ? eval_error("label_join() makes a label value that is too long")
                                                 : exec_poll(q, "expression evaluation");
         }

@@ -172,3 +172,33 @@ def test_the_originals_files(t):
     if not paths:
         t.skip("promqltest is not there (../shared/conformance or $COEUS_SHARED)")
     check(run_files(t, paths) > 1500, "too few evals")
+
+
+def test_queries_that_are_built_to_hurt(t):
+    """Each is answered, in bounded memory, by a result or by an error that says why; and the server goes on."""
+    p = t.prometheus("", "--web.enable-remote-write-receiver", "--query.max-memory=256MB")
+    write.write(p.port, [write.series({"__name__": "g", "i": str(i)}, [(k * 15000, float(k % 7)) for k in range(100)]) for i in range(20)])
+    deep = "expression is nested more than 2000 levels deep"
+    memory = "bytes of memory that one query may use"
+    cases = [
+        ("+".join(["1"] * 500000), 400, deep), ("or ".join(["g "] * 250000), 400, deep), ("(" * 10000 + "g" + ")" * 10000, 400, deep),
+        ("-" * 10000 + "g", 400, deep), ("abs(" * 10000 + "g" + ")" * 10000, 400, deep), ("max_over_time(" * 5000 + "g" + "[1m:15s])" * 5000, 400, deep),
+        ("(" * 1900 + "g" + ")" * 1900, 200, None), ("abs(" * 1900 + "g" + ")" * 1900, 200, None), ("g" + " + g" * 1500, 200, None),
+        ("max_over_time(" * 300 + "g" + "[1m:15s])" * 300, 200, None), ("a" * 1000000, 200, None), ('"' + "\\x41" * 200000 + '"', 200, None),
+        ("sum_over_time(g[1y:1ms])", 422, memory), ("sum_over_time(g[1y:100ms])", 422, memory), ("rate(g[1000y])", 400, "duration out of range"),
+        ("g offset 290y", 200, None), ("topk(1e18, g)", 200, None), ("1" * 100000, 400, "value out of range"), ("a\0b", 400, "unexpected character"),
+        ('{__name__=~"(a*)*b"}', 200, None), ('{__name__=~"((a{1,1000}){1,1000})"}', 400, "invalid repeat count"), ('{__name__=~"' + "(x+x+)+" * 500 + 'y"}', 200, None),
+        ('{__name__=~"(?i)' + "[a-z]" * 2000 + '"}', 200, None), ('label_replace(g, "d", "$1", "i", "(((((.*)*)*)*)*)*x")', 200, None),
+        ("label_replace(" * 40 + "g" + ', "i", "$1$1", "i", "(.*)")' * 40, 422, "label value that is too long|" + memory),
+        ("sum by (" + ",".join(f"l{i}" for i in range(100000)) + ") (g)", 200, None), ("g{" + ",".join(f'l{i}=""' for i in range(50000)) + "}", 200, None),
+    ]
+    for query, status, text in cases:
+        body = urllib.parse.urlencode({"query": query, "time": "1000"})
+        r = http_request(p.port, "POST", "/api/v1/query", body=body, headers={"Content-Type": "application/x-www-form-urlencoded"}, timeout_s=120)
+        check(r.status == status, f"{query[:60]}… ({len(query)} bytes): {r.status} {r.text[:300]}")
+        check(text is None or re.search(text, r.json["error"]), f"{query[:60]}…: {r.text[-300:]}")
+    for params, text in [({"start": 0, "end": 31536000, "step": 0.001}, "exceeded maximum resolution"), ({"start": 0, "end": 10, "step": -1}, "zero or negative")]:
+        r = http_request(p.port, "GET", "/api/v1/query_range?" + urllib.parse.urlencode({"query": "sum(g)", **params}))
+        check(r.status == 400 and text in r.json["error"], r.text[:300])
+    check(p.rss_anon_kib() < 1 << 20, f"{p.rss_anon_kib()} KiB are held afterwards")
+    check(p.value("count(g)", time=1000) == 20, "it goes on")
