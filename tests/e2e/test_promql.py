@@ -1,12 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """PromQL over HTTP: the files of the test language, loaded by remote write and asked of a server."""
 import concurrent.futures
+import decimal
 import glob
+import math
 import os
+import random
 import re
 import urllib.parse
 
-from harness import write
+from harness import promql_random, reference, write
 from harness.core import ROOT, Failed, check, http_request
 from harness.promqltest import STALE, Eval, almost_equal, duration, sections
 
@@ -202,3 +205,65 @@ def test_queries_that_are_built_to_hurt(t):
         check(r.status == 400 and text in r.json["error"], r.text[:300])
     check(p.rss_anon_kib() < 1 << 20, f"{p.rss_anon_kib()} KiB are held afterwards")
     check(p.value("count(g)", time=1000) == 20, "it goes on")
+
+
+def answers_differ(ref, tree, times, data):
+    """Step by step; an error of the server has to be one of the reference at some step."""
+    got = {}
+    if data["resultType"] == "scalar":
+        got[()] = {times[0]: float(data["result"][1])}
+    for s in data["result"] if data["resultType"] != "scalar" else ():
+        pairs = s["values"] if "values" in s else [s["value"]]
+        got[key(s["metric"])] = {round(t * 1000): float(v) for t, v in pairs}
+    for t in times:
+        want = ref.at(tree, t)
+        want = {(): want} if isinstance(want, float) else {tuple((n, str(v) if isinstance(v, str) else label_value(v)) for n, v in k): x for k, x in want.items()}
+        have = {labels: points[t] for labels, points in got.items() if t in points}
+        if set(have) != set(want):
+            return f"at {t}: series {sorted(set(have) ^ set(want))[:4]}"
+        for labels, v in want.items():
+            if not almost_equal(v, have[labels]) and not (abs(v - have[labels]) < 1e-9):
+                return f"at {t}: {labels} is {have[labels]}, want {v}"
+    return None
+
+
+def label_value(v):
+    """As count_values writes a number."""
+    if math.isnan(v) or math.isinf(v):
+        return "NaN" if math.isnan(v) else "+Inf" if v > 0 else "-Inf"
+    text = format(decimal.Decimal(repr(v)), "f")
+    return text[:-2] if text.endswith(".0") else text
+
+
+def test_random_expressions_against_the_reference(t):
+    rnd, asked, failed = random.Random(int(os.environ.get("PROMQL_SEED", "4711"))), 0, 0
+    p = t.prometheus("global: {evaluation_interval: 1m}\n", "--web.enable-remote-write-receiver", "--storage.tsdb.min-block-duration=24h",
+                     "--storage.tsdb.max-block-duration=24h", "--storage.tsdb.retention.time=200y")
+    loads = promql_random.data(rnd)
+    for load in loads:
+        write.write(p.port, load)
+    series = loads.plain
+    for _ in range(250):
+        query = promql_random.vector(rnd, rnd.randrange(1, 4))
+        start, steps = rnd.randrange(0, 1500) * 1000, rnd.choice((1, 1, 4))
+        step = rnd.choice((15, 30, 60, 7)) * 1000
+        times = [start + i * step for i in range(steps)]
+        tree = p.get("/api/v1/parse_query?" + urllib.parse.urlencode({"query": query})).json
+        check(tree["status"] == "success", f"{query}: {tree}")
+        tree = tree["data"]
+        params = {"query": query, "time": start / 1000} if steps == 1 else {"query": query, "start": start / 1000, "end": times[-1] / 1000, "step": step / 1000}
+        r = p.get(("/api/v1/query?" if steps == 1 else "/api/v1/query_range?") + urllib.parse.urlencode(params)).json
+        ref = reference.Reference(series, times[0], times[-1])
+        asked += 1
+        try:
+            if r["status"] == "success":
+                fault = answers_differ(ref, tree, times, r["data"])
+                check(not fault, f"{params}: {fault}")
+            else:
+                failed += 1
+                for at in times:
+                    ref.at(tree, at)
+                raise Failed(f"{params}: {r['error']}, and the reference finds nothing wrong")
+        except reference.PromqlError as e:
+            check(r["status"] == "error", f"{params}: no error, the reference says: {e}")
+    check(failed < asked / 4, f"{failed} of {asked} fail: they show little")

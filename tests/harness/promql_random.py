@@ -14,17 +14,18 @@ from harness.promqltest import STALE
 DATA_END_MS = 30 * 60 * 1000
 GAUGES, COUNTERS = ("g", "gauge_b"), ("c_total", "req_total")
 LABELS = [{"job": j, "i": i, "z": z} for j in ("a", "b") for i in ("0", "1", "2") for z in ("x", "")]
+MILD = (0.0, -0.0, 1.0, -1.0, math.nan, math.inf, -math.inf, 0.1)     # no overflow of squares
 SPECIAL = (0.0, -0.0, 1.0, -1.0, math.nan, math.inf, -math.inf, 1e-300, 1e300, 0.1)
 
 
-def float_series(rnd, counter):
+def float_series(rnd, counter, special=SPECIAL):
     out, t, v = [], rnd.randrange(0, 60000), float(rnd.randrange(100))
     jitter = rnd.choice((0, 0, 5, 3000))
     while t < DATA_END_MS:
         if counter:
             v = 0.0 if rnd.random() < 0.03 else v + rnd.choice((0, 1, 2.5, 100))
         else:
-            v = rnd.choice(SPECIAL) if rnd.random() < 0.05 else round(rnd.uniform(-100, 100), 3)
+            v = rnd.choice(special) if rnd.random() < 0.05 else round(rnd.uniform(-100, 100), 3)
         if rnd.random() < 0.02:
             out.append((t, STALE))
         elif rnd.random() < 0.95:
@@ -60,14 +61,20 @@ def histogram_series(rnd, custom):
     return out
 
 
+class Loads(list):
+    """For write.write(), one list each; plain: (labels, [(t, value)]) of the floats."""
+    plain = ()
+
+
 def data(rnd, full=False):
-    """One list for each write, times ascending within a series."""
-    loads = []
+    """Times ascend within a series."""
+    loads, plain, special = [], [], SPECIAL if full else MILD
     for names, counter in ((GAUGES, False), (COUNTERS, True)):
         for name in names:
             for labels in LABELS:
                 if rnd.random() < 0.85:
-                    loads.append(write.series({"__name__": name, **{k: v for k, v in labels.items() if v}}, float_series(rnd, counter)))
+                    plain.append(({"__name__": name, **{k: v for k, v in labels.items() if v}}, float_series(rnd, counter, special)))
+                    loads.append(write.series(*plain[-1]))
     for job in ("a", "b"):
         base, cumulative = float_series(rnd, True), 0.0
         for le in ("0.1", "1", "5", "+Inf"):
@@ -78,7 +85,9 @@ def data(rnd, full=False):
             loads.append(write.series({"__name__": "nh", "job": "ab"[i % 2], "i": str(i // 2)}, (), histogram_series(rnd, False)))
             loads.append(write.series({"__name__": "nhcb", "job": "ab"[i % 2], "i": str(i // 2)}, (), histogram_series(rnd, True)))
         loads.append(write.series({"__name__": "target_info", "job": "a", "instance": "q", "v": "1"}, [(0, 1.0)]))
-    return [loads]
+    out = Loads([loads])
+    out.plain = plain
+    return out
 
 
 def number(rnd):
@@ -139,9 +148,13 @@ def aggregation(rnd, depth, full):
     if kind == 6:
         return f"quantile{grouping(rnd)} ({rnd.choice(('0.5', '0', '1', '0.9', '-1', '2', 'NaN'))}, {inner})"
     if kind == 7:
+        if not full:            # the last bit of what is computed would tell
+            inner = selector(rnd, full) + modifiers(rnd, full)
         return f'count_values{grouping(rnd)} ("val", {inner})'
     if full and kind == 8:
         return rnd.choice((f"limitk{grouping(rnd)} ({rnd.choice('0123')}, {inner})", f"limit_ratio{grouping(rnd)} ({rnd.choice(('0.5', '-0.5', '1', '0'))}, {inner})"))
+    if not full:            # which of equal values they take is left open
+        return f"{rnd.choice(AGGREGATIONS)}{grouping(rnd)} ({inner})"
     return f"{rnd.choice(('topk', 'bottomk'))}{grouping(rnd)} ({rnd.choice('0123')}, {inner})"
 
 
@@ -159,7 +172,7 @@ def binary(rnd, depth, full):
     left, right = vector(rnd, depth - 1, full), vector(rnd, depth - 1, full)
     matching = rnd.choice(("", " ignoring (nosuch)", " on (job, i, z)"))
     if kind == 4:
-        right, matching = f"{rnd.choice(AGGREGATIONS)} by (job) ({right})", rnd.choice((" on (job) group_left", " on (job) group_left (i)"))
+        right, matching = f"{rnd.choice(AGGREGATIONS)} by (job) ({right})", rnd.choice((" on (job) group_left ()", " on (job) group_left (i)"))
         fill = rnd.choice((" ", " ", " fill_right(1)")) if full else " "
     else:
         fill = rnd.choice((" ", " ", " fill(2)", " fill_left(3)", " fill_left(0) fill_right(-1)")) if full and matching else " "
