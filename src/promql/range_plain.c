@@ -98,6 +98,49 @@ static double shape_apply(const struct shape *p, double result, double first, bo
         return result * ((p->sampled + to_zero + p->to_end) / p->sampled / per_s);
 }
 
+WITH_LANES static bool has_resets_lanes(const double *v, size_t n)
+{
+        Mask found = {0};
+        size_t i = 1;
+        for (; i + LANES <= n; i += LANES) {
+                Lanes x, before;
+                memcpy(&x, v + i, sizeof x);
+                memcpy(&before, v + i - 1, sizeof before);
+                found |= x < before;
+        }
+        for (; i < n; i++)
+                found[0] |= v[i] < v[i - 1];
+        return (found[0] | found[1] | found[2] | found[3]) != 0;
+}
+
+static bool has_resets(const double *v, size_t n)
+{
+        if (has_lanes())
+                return has_resets_lanes(v, n);
+        bool found = false;
+        for (size_t i = 1; i < n; i++)
+                found |= v[i] < v[i - 1];
+        return found;
+}
+
+/* The steps that rate_grid() may take four at a time; *ret_near_zero as there. */
+WITH_LANES static size_t rate_grid_lanes(const struct window_grid *g, const struct shape *p, const double *first, const double *last, double *out,
+                                         unsigned *ret_near_zero)
+{
+        double most = 2 * p->to_start, sampled = p->sampled;
+        size_t count = g->end - g->first, s = g->stride, k = 0;
+        Mask near_zero = {0};
+        for (; k + LANES <= count; k += LANES) {
+                const double *f = first + k * s, *l = last + k * s;
+                Lanes a = {f[0], f[s], f[2 * s], f[3 * s]}, b = {l[0], l[s], l[2 * s], l[3 * s]};
+                Lanes r = b - a, x = r * p->factor;
+                near_zero |= (r > 0) & (a >= 0) & ~(a * sampled > most * r);
+                memcpy(out + k, &x, sizeof x);
+        }
+        *ret_near_zero = (near_zero[0] | near_zero[1] | near_zero[2] | near_zero[3]) != 0;
+        return k;
+}
+
 /* The windows of the grid, all of one shape, without resets. */
 static void rate_grid(const struct window_grid *g, const struct shape *p, const double *v, double *out, bool is_counter, double per_s)
 {
@@ -105,7 +148,7 @@ static void rate_grid(const struct window_grid *g, const struct shape *p, const 
         double factor = p->factor, sampled = p->sampled, most = 2 * p->to_start;
         size_t count = g->end - g->first, stride = g->stride;
         unsigned near_zero = 0;
-        for (size_t k = 0; k < count; k++) {
+        for (size_t k = has_lanes() ? rate_grid_lanes(g, p, first, last, out, &near_zero) : 0; k < count; k++) {
                 double a = first[k * stride], r = last[k * stride] - a;
                 out[k] = r * factor;
                 near_zero |= (unsigned)(r > 0) & (unsigned)(a >= 0) & (unsigned)!(a * sampled > most * r); /* see shape_apply */
@@ -122,10 +165,7 @@ static void plain_rate_row(const struct range_call *c, const struct samples *s, 
         double per_s = c->func == FUNC_RATE ? seconds_of(c->range_ms) : 1.0;
         const TimeMs *t = s->t;
         const double *v = s->v;
-        bool resets = false;
-        if (is_counter)
-                for (size_t i = 1; i < s->n; i++)
-                        resets |= v[i] < v[i - 1];
+        bool resets = is_counter && has_resets(v, s->n);
         struct shape shape = {0};
         struct walk w = {.c = c, .s = s, .grid = window_grid_of(s, c->steps, c->offset_ms, c->range_ms + c->closed_ms)};
         size_t reset = 1; /* the first one in the window or behind it */
