@@ -9,9 +9,7 @@ import threading
 
 from harness.core import Proc, ROOT, check, check_eq, coeus_bin, free_port, wait_for
 from harness.fake_prometheus import FakePrometheus, chunked_series, field, fields, frame
-from harness.target import Target, config
 from harness.venv import certificates, venv_python
-from interop.test_s3 import S3
 
 CLIENT = r'''
 import json, os, sys
