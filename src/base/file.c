@@ -288,6 +288,13 @@ struct error *file_map_open(const char *path, struct file_map *ret)
         return e;
 }
 
+void file_map_release(const void *p, size_t n)
+{
+        uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), from = ((uintptr_t)p + page - 1) & ~(page - 1), to = ((uintptr_t)p + n) & ~(page - 1);
+        if (from < to)
+                madvise((void *)from, to - from, MADV_DONTNEED); /* that it fails costs memory only */
+}
+
 void file_map_close(struct file_map *m)
 {
         if (m->n)

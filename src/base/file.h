@@ -34,6 +34,8 @@ struct file_map {
         size_t n;
 };
 struct error *file_map_open(const char *path, struct file_map *ret) MUST_CHECK;
+/* Part of a map of a file (and of nothing else) is not needed for now: its pages stop counting as ours, and come again when they are read. */
+void file_map_release(const void *p, size_t n);
 void file_map_close(struct file_map *m);                                        /* zeroed is fine */
 
 #endif

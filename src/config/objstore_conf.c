@@ -21,7 +21,6 @@ struct file_s3_http {
 };
 struct file_s3 {
         struct s3_opts o;
-        bool send_content_md5;
         int max_retries;
         const char *list_version;
         const char *lookup;
@@ -81,6 +80,20 @@ static struct error *sse_decode(struct conf_decoder *d, const struct yaml *y, vo
         return e ? error_wrap(e, "sse_config") : NULL;
 }
 
+/* Not given is not true: then it is sent where the store asks for it. */
+static struct error *md5_decode(struct conf_decoder *d, const struct yaml *y, void *at)
+{
+        struct s3_opts *o = at;
+        bool flag;
+        if (yaml_is_null(y))
+                return NULL;
+        if (y->type != YAML_SCALAR || !yaml_to_bool(y, &flag))
+                conf_type_error(d, y, "bool");
+        else
+                o->content_md5 = flag ? S3_MD5_ALWAYS : S3_MD5_NEVER;
+        return NULL;
+}
+
 static struct error *metadata_decode(struct conf_decoder *d, const struct yaml *y, void *at)
 {
         struct s3_opts *o = at;
@@ -124,7 +137,6 @@ static struct error *s3_check(struct conf_decoder *d, const struct yaml *y, void
                                  "Supported values are v1, v2",
                                  s->list_version);
         s->o.list_v1 = str_eq(version, STR("v1"));
-        s->o.no_content_md5 = !s->send_content_md5;
         s->o.trace = s->trace;
         s->o.max_tries = s->max_retries;
         s->o.tls = (struct tls_client_opts){.ca_file = s->http.tls.ca_file,
@@ -153,14 +165,14 @@ static const struct conf_field s3_fields[] = {
         {"trace", CONF_STRUCT, AT(trace), .sub = &trace_schema},
         {"list_objects_version", CONF_CSTR, AT(list_version)},
         {"bucket_lookup_type", CONF_CSTR, AT(lookup)},
-        {"send_content_md5", CONF_BOOL, AT(send_content_md5)},
+        {"send_content_md5", CONF_CUSTOM, AT(o), .decode = md5_decode},
         {"disable_multipart", CONF_BOOL, AT(o.disable_multipart)},
         {"part_size", CONF_UINT, AT(o.part_size_bytes)},
         {"sse_config", CONF_CUSTOM, 0, .decode = sse_decode},
         {"sts_endpoint", CONF_REFUSED, .note = ""},
         {"max_retries", CONF_INT32, AT(max_retries)},
 };
-static const struct file_s3 s3_defaults = {.send_content_md5 = true, .http = {.response_header_timeout_ms = 120000}};
+static const struct file_s3 s3_defaults = {.http = {.response_header_timeout_ms = 120000}};
 static const struct conf_schema s3_schema = {
         "s3.Config",      s3_fields, ARRAY_LEN(s3_fields), sizeof(struct file_s3), .defaults = &s3_defaults,
         .check = s3_check};

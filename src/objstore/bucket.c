@@ -252,7 +252,7 @@ struct error *bucket_upload_stream(struct bucket *b, const struct bucket_call *c
         return bucket_upload_body(b, c, name, (struct bucket_body){.stream = s});
 }
 
-struct error *bucket_upload_file(struct bucket *b, const struct bucket_call *c, Str name, const char *path)
+static struct error *upload_file(struct bucket *b, const struct bucket_call *c, Str name, const char *path, bool is_final)
 {
         struct file_map m;
         struct error *e = file_map_open(path, &m);
@@ -262,9 +262,19 @@ struct error *bucket_upload_file(struct bucket *b, const struct bucket_call *c, 
                 error_free(e);
                 return name_it(b, "upload", name, told);
         }
-        e = bucket_upload(b, c, name, (Str){(const char *)m.p, m.n});
+        e = bucket_upload_body(b, c, name, (struct bucket_body){.memory = {(const char *)m.p, m.n}, .path = path, .is_final = is_final});
         file_map_close(&m);
         return e;
+}
+
+struct error *bucket_upload_file(struct bucket *b, const struct bucket_call *c, Str name, const char *path)
+{
+        return upload_file(b, c, name, path, /* is_final= */ false);
+}
+
+struct error *bucket_upload_final_file(struct bucket *b, const struct bucket_call *c, Str name, const char *path)
+{
+        return upload_file(b, c, name, path, /* is_final= */ true);
 }
 
 struct error *bucket_delete(struct bucket *b, const struct bucket_call *c, Str name)

@@ -78,6 +78,8 @@ struct bucket_source {
 struct error *bucket_upload(struct bucket *b, const struct bucket_call *c, Str name, Str body) MUST_CHECK;
 /* The file is mapped and must not shrink meanwhile. */
 struct error *bucket_upload_file(struct bucket *b, const struct bucket_call *c, Str name, const char *path) MUST_CHECK;
+/* The same of a file that nobody changes in place any more and that is on disk (fsync): a directory on the same file system takes a link to it. */
+struct error *bucket_upload_final_file(struct bucket *b, const struct bucket_call *c, Str name, const char *path) MUST_CHECK;
 struct error *bucket_upload_stream(struct bucket *b, const struct bucket_call *c, Str name, struct bucket_source *s) MUST_CHECK;
 /* One that is not there is fine, and so is a name that only a directory has: nothing happens. */
 struct error *bucket_delete(struct bucket *b, const struct bucket_call *c, Str name) MUST_CHECK;

@@ -10,6 +10,8 @@
 struct bucket_body {
         Str memory;
         struct bucket_source *stream;   /* NULL: memory */
+        const char *path;               /* of the file that memory is a map of; NULL: none */
+        bool is_final;                  /* the file never changes any more: its bytes may be shared */
 };
 
 /* Names came through bucket.c: they are not empty (except the dir of iter, which ends with "/" or is empty), without NUL, within BUCKET_NAME_MAX.

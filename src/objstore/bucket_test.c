@@ -162,3 +162,38 @@ TEST(metrics_bucket, counts_operations_failures_and_bytes)
         bucket_free(b);
         metric_registry_free(r);
 }
+
+TEST(filesystem_bucket, links_a_final_file_and_copies_others)
+{
+        char *dir = path_join(test_dir(), "bucket"), *file = path_join(test_dir(), "file"), *object = path_join(dir, "d/o");
+        struct bucket *b;
+        struct buf got = BUF_INIT(1 << 20);
+        struct stat own, theirs;
+        CHECK_OK(filesystem_bucket_new(dir, &b));
+        CHECK_OK(file_replace(file, STR("content")));
+        CHECK(stat(file, &own) == 0);
+        for (int i = 0; i < 2; i++) { /* also over itself */
+                CHECK_OK(bucket_upload_final_file(b, NULL, STR("d/o"), file));
+                CHECK(stat(object, &theirs) == 0);
+                CHECK(theirs.st_ino == own.st_ino && theirs.st_nlink == 2);
+        }
+        CHECK_OK(bucket_upload_file(b, NULL, STR("d/o"), file));
+        CHECK(stat(object, &theirs) == 0);
+        CHECK(theirs.st_ino != own.st_ino && theirs.st_nlink == 1);
+        CHECK_OK(bucket_get(b, NULL, STR("d/o"), &got));
+        CHECK_STR(buf_str(&got), "content");
+        PathVec names = VEC_INIT;
+        char *d = path_join(dir, "d");
+        CHECK_OK(dir_list(d, &names));
+        CHECK_U64(names.n, 1);
+        path_vec_done(&names);
+        CHECK_OK(bucket_upload_final_file(b, NULL, STR("d/o"), file));
+        CHECK_OK(bucket_delete(b, NULL, STR("d/o")));
+        CHECK(file_exists(file));
+        buf_done(&got);
+        bucket_free(b);
+        free(d);
+        free(dir);
+        free(file);
+        free(object);
+}

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* filesystem.c — objects as files below a directory.
  *
- * An upload is written beside its target under a name that begins with TMP_PREFIX, synced and renamed, so that an
- * object appears whole; listings leave such names out. Directories are made when needed; a delete removes those it
- * empties, up to the top. Directories without anything in them are not listed. Names whose segments are empty, "." or
+ * An upload is written (a file: copied by the kernel; a final one on the same file system: linked) beside its target
+ * under a name that begins with TMP_PREFIX, synced and renamed, so that an object appears whole; listings leave such
+ * names out. Directories are made when needed; a delete removes those it empties, up to the top. Directories without anything in them are not listed. Names whose segments are empty, "." or
  * ".." are refused: nothing outside the directory is touched. Differs from upstream: listings are in the order of
  * object names ("a-b" before "a/c"); a directory is neither an object nor deleted as one. Upstream:
  * objstore/providers/filesystem */
@@ -19,7 +19,7 @@
 #include "objstore/bucket_impl.h"
 
 #define TMP_PREFIX ".coeus-upload-"
-enum { PIECE_BYTES = 256 << 10, DEPTH_MAX = 64, MKDIR_TRIES = 20 };
+enum { PIECE_BYTES = 256 << 10, COPY_BYTES = 16 << 20, DEPTH_MAX = 64, MKDIR_TRIES = 20 };
 
 struct filesystem_bucket {
         struct bucket b;
@@ -284,9 +284,31 @@ static struct error *filesystem_attributes(struct bucket *b, const struct bucket
 
 /* --- writing --- */
 
+/* How much of the file the kernel copied; what it leaves, or all where it cannot, is written. */
+static struct error *copy_file(int to, const struct bucket_call *c, struct bucket_body body, size_t *ret_n)
+{
+        struct error *e = NULL;
+        int from = open(body.path, O_RDONLY | O_CLOEXEC);
+        *ret_n = 0;
+        while (from >= 0 && *ret_n < body.memory.n && !(e = bucket_call_check(c))) {
+                ssize_t n = copy_file_range(from, NULL, to, NULL, MIN(body.memory.n - *ret_n, (size_t)COPY_BYTES), 0);
+                if (n <= 0)
+                        break;
+                *ret_n += (size_t)n;
+        }
+        if (from >= 0)
+                close(from);
+        return e;
+}
+
 static struct error *write_body(int fd, const struct bucket_call *c, struct bucket_body body)
 {
         struct error *e = NULL;
+        if (body.path) {
+                size_t done;
+                e = copy_file(fd, c, body, &done);
+                body.memory = str_skip(body.memory, done);
+        }
         if (!body.stream) {
                 for (Str rest = body.memory; rest.n && !e && !(e = bucket_call_check(c));) {
                         size_t n = MIN(rest.n, (size_t)(4 << 20));
@@ -307,8 +329,9 @@ static struct error *write_body(int fd, const struct bucket_call *c, struct buck
         return e;
 }
 
-/* A new file in dir, which is made; again when a delete took the empty directory away in between. */
-static struct error *tmp_open(const char *dir, char **ret_path, int *ret_fd)
+/* A new file in dir, which is made; again when a delete took the empty directory away in between. With `link_to` it is
+ * a further name of that file, and *ret_fd -1; where that cannot be it is a new one. */
+static struct error *tmp_open(const char *dir, const char *link_to, char **ret_path, int *ret_fd)
 {
         struct error *e = NULL;
         for (int i = 0; i < MKDIR_TRIES; i++) {
@@ -319,6 +342,13 @@ static struct error *tmp_open(const char *dir, char **ret_path, int *ret_fd)
                 char *path = buf_take(&p);
                 error_free(e);
                 e = dir_make_all(dir);
+                if (!e && link_to && link(link_to, path) == 0) {
+                        *ret_path = path;
+                        *ret_fd = -1;
+                        return NULL;
+                }
+                if (!e && link_to && errno != ENOENT && errno != EEXIST)
+                        link_to = NULL; /* another file system, or one without links */
                 int fd = e ? -1 : open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
                 if (fd >= 0) {
                         *ret_path = path;
@@ -344,10 +374,10 @@ static struct error *filesystem_upload(struct bucket *b, const struct bucket_cal
                 return e;
         int fd = -1;
         char *dir = str_dup(path_dir(str_from(path)));
-        e = tmp_open(dir, &tmp, &fd);
-        if (!e)
+        e = tmp_open(dir, body.is_final ? body.path : NULL, &tmp, &fd);
+        if (!e && fd >= 0)
                 e = write_body(fd, c, body);
-        if (!e && fsync(fd))
+        if (!e && fd >= 0 && fsync(fd))
                 e = os_error(errno, "sync", tmp);
         if (fd >= 0 && close(fd) && !e)
                 e = os_error(errno, "close", tmp);
@@ -355,7 +385,7 @@ static struct error *filesystem_upload(struct bucket *b, const struct bucket_cal
                 e = os_error(errno, "rename", path);
         if (!e)
                 e = file_sync_dir(dir);
-        else if (tmp)
+        if (tmp && (e || fd < 0)) /* renaming a link to another one of the same file does nothing */
                 unlink(tmp);
         if (error_is(e, ERROR_NOT_FOUND)) { /* of a file of ours, not of the object */
                 struct error *told = error_new(ERROR_IO, "%s", error_str(e));

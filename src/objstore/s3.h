@@ -4,8 +4,8 @@
  *   struct s3_opts o = {.bucket = "thanos", .endpoint = "minio:9000", .access_key = …};
  *   e = s3_bucket_new(&o, &b);                              texts are copied; nothing is asked of the store yet
  *
- * Requests are signed by SigV4; over plain HTTP the signature covers the body, over TLS it says UNSIGNED-PAYLOAD (TLS guards it), and Content-MD5 is
- * sent too if send_content_md5. Reads go in slices of at most slice_bytes, the later ones only if the object is still the same; large uploads in parts,
+ * Requests are signed by SigV4, and the signature covers the body by its SHA-256, which guards it better than Content-MD5 and costs half. That is sent
+ * only once the store asked for it (object lock), or as content_md5 says: with S3_MD5_ALWAYS and S3_MD5_NEVER bodies over TLS are UNSIGNED-PAYLOAD. Reads go in slices of at most slice_bytes, the later ones only if the object is still the same; large uploads in parts,
  * several at a time. Network errors, torn answers, 429 and 5xx are tried again with jitter until max_tries or the deadline. Connections are kept.
  * Credentials: the options, else AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY (and the older AWS_ACCESS_KEY, AWS_SECRET_KEY), AWS_SESSION_TOKEN, else the
  * shared credentials file; read once. Roles of instances and web identity are not supported yet.
@@ -16,6 +16,7 @@
 #include "io/http/client.h"
 #include "objstore/bucket.h"
 
+enum s3_md5 { S3_MD5_WHEN_ASKED, S3_MD5_ALWAYS, S3_MD5_NEVER };
 enum s3_lookup { S3_LOOKUP_AUTO, S3_LOOKUP_VIRTUAL_HOST, S3_LOOKUP_PATH };
 struct s3_opts {
         const char *bucket, *endpoint;          /* host[:port], without scheme */
@@ -24,7 +25,7 @@ struct s3_opts {
         bool insecure;                          /* plain HTTP */
         bool disable_dualstack;                 /* of Amazon's endpoints */
         bool list_v1;
-        bool no_content_md5;
+        enum s3_md5 content_md5;
         bool disable_multipart;
         bool trace;                             /* each request to the log, at debug */
         enum s3_lookup lookup;                  /* auto: virtual host for Amazon, Google and Aliyun, else path */

@@ -362,6 +362,13 @@ static void handle(struct http_request *r, void *ctx)
         case FAULT_DENIED:
                 reply_error(r, 403, "AccessDenied", "");
                 return;
+        case FAULT_WANTS_MD5:
+                if (!r->body.n || http_request_header(r, STR("Content-MD5")).n)
+                        break;
+                http_reply(r, 400, "application/xml",
+                           STR("<Error><Code>InvalidRequest</Code><Message>Content-MD5 OR x-amz-checksum- HTTP header is required for "
+                               "Put Object requests with Object Lock parameters</Message></Error>"));
+                return;
         case FAULT_REDIRECT:
                 http_set_header(r, "Location", STR("http://127.0.0.1:1/elsewhere"));
                 http_reply(r, 307, "", STR(""));

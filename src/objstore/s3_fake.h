@@ -23,6 +23,7 @@ enum s3_fault {
         FAULT_REDIRECT,         /* 307 to elsewhere */
         FAULT_COMPLETE_ERROR,   /* 200 with an error document */
         FAULT_WRONG_RANGE,
+        FAULT_WANTS_MD5,        /* of bodies; served when it is there */
         FAULTS,
 };
 struct s3_fake {

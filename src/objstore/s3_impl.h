@@ -22,6 +22,7 @@ struct s3 {
         Str host;                       /* endpoint without a default port */
         bool is_amazon;
         bool is_virtual_host;
+        bool asks_md5;                  /* atomic: it refused a body without Content-MD5 */
         struct loop *loop;
         struct http_client *client;     /* of the loop */
 
@@ -35,6 +36,7 @@ struct s3 {
 enum { S3_PARAMS_MAX = 8, S3_HEADERS_MAX = 20 };
 struct s3_request {
         const char *method;
+        bool body_is_map;               /* of a file: its pages need not stay */
         Str key;                        /* "": the bucket itself */
         struct http_header params[S3_PARAMS_MAX];       /* in order of their names */
         size_t n_params;

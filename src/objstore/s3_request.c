@@ -134,11 +134,12 @@ struct body_hash {
 
 static void hash_body(const struct s3 *s, const struct s3_request *r, struct body_hash *ret)
 {
+        bool with_md5 = s->o.content_md5 == S3_MD5_ALWAYS || (s->o.content_md5 == S3_MD5_WHEN_ASKED && __atomic_load_n(&s->asks_md5, __ATOMIC_RELAXED));
         strcpy(ret->sha256, SIGV4_UNSIGNED);
         ret->md5[0] = 0;
-        if (s->o.insecure || !r->body.n)
-                sha256_hex(r->body, ret->sha256);
-        if (!r->body.n || s->o.no_content_md5)
+        if (s->o.insecure || s->o.content_md5 == S3_MD5_WHEN_ASKED || !r->body.n)
+                (r->body_is_map ? sha256_hex_of_map : sha256_hex)(r->body, ret->sha256);
+        if (!r->body.n || !with_md5)
                 return;
         uint8_t hash[16];
         if (!EVP_Digest(r->body.p, r->body.n, hash, NULL, EVP_md5(), NULL))
@@ -199,6 +200,7 @@ static struct error *try_once(struct s3 *s, const struct bucket_call *c, const s
                 .headers = h,
                 .n_headers = n,
                 .body = r->body,
+                .body_is_map = r->body_is_map,
                 .stall_ms = s->o.response_header_timeout_ms,
                 .body_bytes_max = MAX(r->answer_bytes_max, (size_t)ANSWER_BYTES_MIN),
         };
@@ -288,15 +290,24 @@ static struct error *backoff(struct s3 *s, const struct bucket_call *c, int trie
         return e;
 }
 
-/* NULL: good. *ret_again: the region changed. */
-static struct error *judge(const struct s3_request *r, const struct http_response *resp, char region[64],
+/* "Content-MD5 OR x-amz-checksum- HTTP header is required for Put Object requests with Object Lock parameters", "Missing required header for this request:
+ * Content-MD5". */
+static bool wants_md5(struct s3 *s, const struct s3_request *r, const struct http_response *resp, const struct s3_error *x)
+{
+        if (resp->status != 400 || !r->body.n || !strstr(x->message, "Content-MD5") || s->o.content_md5 != S3_MD5_WHEN_ASKED)
+                return false;
+        return !__atomic_exchange_n(&s->asks_md5, true, __ATOMIC_RELAXED);
+}
+
+/* NULL: good. *ret_moved: another try at once may do: the region changed, or the body needs another header. */
+static struct error *judge(struct s3 *s, const struct s3_request *r, const struct http_response *resp, char region[64],
                            bool *ret_moved)
 {
         if (resp->status / 100 == 2 || (resp->status == 416 && r->takes_416))
                 return r->check ? r->check(r, resp) : NULL;
         struct s3_error x;
         s3_error_parse(buf_str(&resp->body), &x);
-        *ret_moved = is_elsewhere(resp, &x, region);
+        *ret_moved = is_elsewhere(resp, &x, region) || wants_md5(s, r, resp, &x);
         return s3_error_of(r, resp, &x);
 }
 
@@ -314,7 +325,7 @@ static struct error *send_in(struct s3 *s, const struct bucket_call *c, struct s
                 struct error *e = try_once(s, c, r, &hash, region, &resp);
                 bool again = is_transient_error(e);
                 if (!e) {
-                        e = judge(r, &resp, region, &moved);
+                        e = judge(s, r, &resp, region, &moved);
                         again = is_transient_error(e);
                         if (!e) {
                                 *ret = resp;
@@ -324,7 +335,8 @@ static struct error *send_in(struct s3 *s, const struct bucket_call *c, struct s
                 }
                 if (moved && moves++ < REGION_CHANGES_MAX) {
                         region_set(s, region);
-                        error_ignore(e, "the next try goes to the region it named");
+                        hash_body(s, r, &hash);
+                        error_ignore(e, "the next try goes to the region it named, or has Content-MD5");
                         continue;
                 }
                 struct error *over = bucket_call_check(c);

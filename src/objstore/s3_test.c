@@ -54,7 +54,8 @@ TEST(s3_bucket, does_it_with_old_listings_a_token_and_without_multipart)
 {
         struct fixture x;
         fixture_start(&x);
-        x.o.list_v1 = x.o.no_content_md5 = true;
+        x.o.list_v1 = true;
+        x.o.content_md5 = S3_MD5_NEVER;
         x.o.session_token = "to/ken==";
         x.o.connections_max = 2;
         x.o.metadata =
@@ -63,6 +64,36 @@ TEST(s3_bucket, does_it_with_old_listings_a_token_and_without_multipart)
         fixture_open(&x);
         bucket_suite_run(x.b);
         bucket_suite_threads(x.b);
+        fixture_end(&x);
+}
+
+TEST(s3_bucket, sends_content_md5_once_it_was_asked_for)
+{
+        struct fixture x;
+        fixture_start(&x);
+        fixture_open(&x);
+        SCRIPT(&x, true, FAULT_WANTS_MD5);
+        s3_fake_requests(&x.f);
+        CHECK_OK(bucket_upload(x.b, NULL, STR("a"), STR("one")));
+        CHECK_I64(s3_fake_requests(&x.f), 2);
+        CHECK_OK(bucket_upload(x.b, NULL, STR("b"), STR("two")));
+        CHECK_I64(s3_fake_requests(&x.f), 1);
+        fixture_end(&x);
+        fixture_start(&x);
+        x.o.content_md5 = S3_MD5_NEVER;
+        fixture_open(&x);
+        SCRIPT(&x, true, FAULT_WANTS_MD5);
+        struct error *e = bucket_upload(x.b, NULL, STR("a"), STR("one"));
+        CHECK(e && strstr(error_str(e), "Content-MD5"));
+        error_free(e);
+        fixture_end(&x);
+        fixture_start(&x);
+        x.o.content_md5 = S3_MD5_ALWAYS;
+        fixture_open(&x);
+        SCRIPT(&x, true, FAULT_WANTS_MD5);
+        s3_fake_requests(&x.f);
+        CHECK_OK(bucket_upload(x.b, NULL, STR("a"), STR("one")));
+        CHECK_I64(s3_fake_requests(&x.f), 1);
         fixture_end(&x);
 }
 

@@ -24,9 +24,9 @@ static void add_headers(const struct s3 *s, struct s3_request *r)
                 s3_header(r, STR("Content-Type"), STR("application/octet-stream"));
 }
 
-static struct error *put_whole(struct s3 *s, const struct bucket_call *c, Str name, Str body)
+static struct error *put_whole(struct s3 *s, const struct bucket_call *c, Str name, Str body, bool is_map)
 {
-        struct s3_request r = {.method = "PUT", .key = name, .body = body};
+        struct s3_request r = {.method = "PUT", .key = name, .body = body, .body_is_map = is_map};
         struct http_response resp = {0};
         add_headers(s, &r);
         struct error *e = s3_send(s, c, &r, &resp);
@@ -46,6 +46,7 @@ struct upload {
         VEC(char *) etags; /* of the parts, in order; owned */
         /* of uploads by several threads */
         Str memory;
+        bool is_map; /* of a file */
         size_t part_bytes;
         struct mutex mu; /* guards what follows */
         size_t next;
@@ -91,7 +92,7 @@ static struct error *etag_check(const struct s3_request *r, const struct http_re
 static struct error *part_put(struct upload *u, const struct bucket_call *c, size_t i, Str body, char **ret_etag)
 {
         char number[24];
-        struct s3_request r = {.method = "PUT", .key = u->name, .body = body, .check = etag_check};
+        struct s3_request r = {.method = "PUT", .key = u->name, .body = body, .body_is_map = u->is_map, .check = etag_check};
         struct http_response resp = {0};
         snprintf(number, sizeof number, "%zu", i + 1);
         s3_param(&r, STR("partNumber"), str_from(number));
@@ -218,14 +219,14 @@ static void upload_worker(void *arg)
         }
 }
 
-static struct error *upload_memory(struct s3 *s, const struct bucket_call *c, Str name, Str body)
+static struct error *upload_memory(struct s3 *s, const struct bucket_call *c, Str name, Str body, bool is_map)
 {
         size_t part = (size_t)s->o.part_size_bytes;
         if (body.n <= part || s->o.disable_multipart)
-                return put_whole(s, c, name, body);
+                return put_whole(s, c, name, body, is_map);
         if ((body.n + part - 1) / part > PARTS_MAX)
                 part = body.n / PARTS_MAX + 1;
-        struct upload u = {.s = s, .c = c, .name = name, .size_bytes = body.n, .memory = body, .part_bytes = part};
+        struct upload u = {.s = s, .c = c, .name = name, .size_bytes = body.n, .memory = body, .is_map = is_map, .part_bytes = part};
         struct error *e = parts_begin(&u);
         if (e)
                 return e;
@@ -272,7 +273,7 @@ static struct error *upload_stream(struct s3 *s, const struct bucket_call *c, St
         struct error *e = fill(src, c, p, part, &n);
         if (e || n < part) {
                 if (!e)
-                        e = put_whole(s, c, name, (Str){p, n});
+                        e = put_whole(s, c, name, (Str){p, n}, false);
                 free(p);
                 return e;
         }
@@ -300,5 +301,5 @@ static struct error *upload_stream(struct s3 *s, const struct bucket_call *c, St
 struct error *s3_upload(struct bucket *b, const struct bucket_call *c, Str name, struct bucket_body body)
 {
         struct s3 *s = CONTAINER_OF(b, struct s3, b);
-        return body.stream ? upload_stream(s, c, name, body.stream) : upload_memory(s, c, name, body.memory);
+        return body.stream ? upload_stream(s, c, name, body.stream) : upload_memory(s, c, name, body.memory, body.path != NULL);
 }

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "objstore/sigv4.h"
 
+#include "base/file.h"
+
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
 #include <stdio.h>
@@ -22,6 +24,25 @@ void sha256_hex(Str s, char ret[65])
         uint8_t hash[32];
         if (!EVP_Digest(s.n ? s.p : "", s.n, hash, NULL, EVP_sha256(), NULL))
                 bug("SHA-256 failed");
+        put_hex(hash, sizeof hash, ret);
+}
+
+void sha256_hex_of_map(Str s, char ret[65])
+{
+        enum { WINDOW_BYTES = 1 << 20 };
+        uint8_t hash[32];
+        EVP_MD_CTX *x = EVP_MD_CTX_new();
+        if (!x || !EVP_DigestInit_ex(x, EVP_sha256(), NULL))
+                bug("SHA-256 failed");
+        for (size_t at = 0; at < s.n; at += WINDOW_BYTES) {
+                size_t n = MIN(s.n - at, (size_t)WINDOW_BYTES);
+                if (!EVP_DigestUpdate(x, s.p + at, n))
+                        bug("SHA-256 failed");
+                file_map_release(s.p + at, n);
+        }
+        if (!EVP_DigestFinal_ex(x, hash, NULL))
+                bug("SHA-256 failed");
+        EVP_MD_CTX_free(x);
         put_hex(hash, sizeof hash, ret);
 }
 

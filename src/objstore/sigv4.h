@@ -32,5 +32,6 @@ void sigv4_escape(struct buf *b, Str s, bool keep_slash);
 /* "20130524T000000Z" */
 void sigv4_date(TimeMs at_ms, char ret[17]);
 void sha256_hex(Str s, char ret[65]);
+void sha256_hex_of_map(Str s, char ret[65]);    /* s is in a map of a file, whose pages are released behind */
 
 #endif

@@ -18,6 +18,7 @@
 #include <strings.h>
 
 #include "base/clock.h"
+#include "base/file.h"
 #include "base/hash.h"
 #include "base/thread.h"
 #include "base/vec.h"
@@ -37,6 +38,8 @@ enum {
          * bytes could pile up meanwhile, leave nothing to overflow. */
         READ_BYTES = 64 << 10,
         STALLED_BYTES_PER_SECOND = 16,
+        UPLOAD_BUFFER_BYTES = 256 << 10,
+        RELEASE_BYTES = 1 << 20,
 };
 
 struct shard {
@@ -301,6 +304,7 @@ static bool redirect(struct op *o)
                 free(o->method);
                 o->method = mem_strdup("GET");
                 o->body = STR("");
+                o->body_is_map = false;
         }
         detach_easy(o);
         o->head_seen = false;
@@ -568,6 +572,41 @@ static void set_target(struct op *o)
         buf_done(&b);
 }
 
+/* Bodies that are maps go by these, so that what was sent can be released. */
+static size_t on_read(char *p, size_t size, size_t n, void *arg)
+{
+        struct op *o = arg;
+        n = MIN(size * n, o->body.n - o->sent);
+        memcpy(p, o->body.p + o->sent, n);
+        o->sent += n;
+        if (o->sent - o->released >= RELEASE_BYTES || o->sent == o->body.n) {
+                file_map_release(o->body.p + o->released, o->sent - o->released);
+                o->released = o->sent;
+        }
+        return n;
+}
+
+static int on_seek(void *arg, curl_off_t at, int origin)
+{
+        struct op *o = arg;
+        if (origin != SEEK_SET || at < 0 || (uint64_t)at > o->body.n)
+                return CURL_SEEKFUNC_FAIL;
+        o->sent = o->released = (size_t)at;
+        return CURL_SEEKFUNC_OK;
+}
+
+static void set_map(struct op *o, CURL *easy)
+{
+        o->sent = o->released = 0;
+        curl_easy_setopt(easy, CURLOPT_POST, 1L);
+        curl_easy_setopt(easy, CURLOPT_READFUNCTION, on_read);
+        curl_easy_setopt(easy, CURLOPT_READDATA, o);
+        curl_easy_setopt(easy, CURLOPT_SEEKFUNCTION, on_seek);
+        curl_easy_setopt(easy, CURLOPT_SEEKDATA, o);
+        if (o->body.n >= UPLOAD_BUFFER_BYTES)
+                curl_easy_setopt(easy, CURLOPT_UPLOAD_BUFFERSIZE, (long)UPLOAD_BUFFER_BYTES);
+}
+
 static void start(struct op *o)
 {
         struct error *e = client_transfer_headers(o);
@@ -607,7 +646,10 @@ static void start(struct op *o)
                 curl_easy_setopt(easy, CURLOPT_NOBODY, 1L);
         } else if (o->body.n || strcmp(o->method, "POST") == 0) {
                 curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)o->body.n);
-                curl_easy_setopt(easy, CURLOPT_POSTFIELDS, o->body.n ? o->body.p : "");
+                if (o->body_is_map)
+                        set_map(o, easy);
+                else
+                        curl_easy_setopt(easy, CURLOPT_POSTFIELDS, o->body.n ? o->body.p : "");
                 if (strcmp(o->method, "POST") != 0)
                         curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, o->method);
         } else if (strcmp(o->method, "GET") != 0) {
@@ -690,6 +732,7 @@ void http_client_send(struct http_client *c, const struct http_client_conf *conf
         o->first_url = mem_strdup(r->url);
         o->method = mem_strdup(r->method ? r->method : "GET");
         o->body = r->body;
+        o->body_is_map = r->body_is_map && r->body.n;
         o->inflate = r->inflate;
         o->stall_ms = r->stall_ms;
         o->timer.fire = deadline;

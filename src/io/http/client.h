@@ -40,6 +40,7 @@ struct http_client_request {
         const struct http_header *headers;      /* beyond the configured ones */
         size_t n_headers;
         Str body;                               /* borrowed until done */
+        bool body_is_map;                       /* it is in a map of a file: pages that were sent are released (base/file.h) */
         int64_t timeout_ms;                     /* whole exchange; 0: none */
         int64_t stall_ms;                       /* whole seconds: ends it with ERROR_TIMEOUT when hardly a byte went either way for so long; 0: never */
         size_t body_bytes_max;                  /* 0: 64 MiB; more ends the exchange: ERROR_LIMIT "body size limit exceeded" */

@@ -22,6 +22,8 @@ struct op {
         struct client_url parts;        /* of url */
         char *method;
         Str body;
+        bool body_is_map;
+        size_t sent, released;          /* of a body that is a map */
         struct curl_slist *user_headers;        /* of the request and the configuration */
         struct curl_slist *headers;             /* of this transfer: those, and credentials */
         bool inflate, has_accept, has_authorization, has_host;

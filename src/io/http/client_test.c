@@ -93,7 +93,7 @@ static void side_init_with(struct side *s, struct http_server_opts o)
         o.name = "side";
         o.loops = 1;
         CHECK_OK(http_server_new(&o, &s->s));
-        unsigned any = HTTP_GET | HTTP_POST | HTTP_PUT | HTTP_DELETE;
+        unsigned any = HTTP_GET | HTTP_HEAD | HTTP_POST | HTTP_PUT | HTTP_DELETE;
         http_server_handle(s->s, "/tell", any, HTTP_INLINE, tell, NULL);
         http_server_handle(s->s, "/peer", any, HTTP_INLINE, peer, NULL);
         http_server_handle(s->s, "/big", any, 0, big, NULL);

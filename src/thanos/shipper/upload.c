@@ -75,7 +75,7 @@ static struct error *file_stats(struct upload *u, const char *name, struct thano
         *ret = (struct thanos_file){.rel_path = arena_str(&u->arena, str_from(name)), .size_bytes = (int64_t)size};
         if (!e && u->block->with_hashes && !(e = file_map_open(path, &m))) {
                 char hex[65];
-                sha256_hex((Str){(const char *)m.p, m.n}, hex);
+                sha256_hex_of_map((Str){(const char *)m.p, m.n}, hex);
                 file_map_close(&m);
                 ret->hash_func = STR("SHA256");
                 ret->hash_value = arena_str(&u->arena, str_from(hex));
@@ -141,7 +141,7 @@ static struct error *meta_print(struct upload *u, struct buf *ret)
 static struct error *put_file(const struct upload *u, const char *name)
 {
         char *object = path_join(u->id, name), *path = path_join(u->dir, name);
-        struct error *e = bucket_upload_file(u->bucket, u->call, str_from(object), path);
+        struct error *e = bucket_upload_final_file(u->bucket, u->call, str_from(object), path);
         free(object);
         free(path);
         return e;
