@@ -6,7 +6,7 @@ import { createRequire } from "node:module";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { chromium } from "playwright-core";
-import { apiGet, coeusPrefixed, coeusThanos, coeusUp, until } from "./server.mjs";
+import { apiGet, coeusPrefixed, coeusRules, coeusThanos, coeusUp, until } from "./server.mjs";
 
 const CHROMIUM = process.env.CHROMIUM ?? "/usr/bin/chromium";
 if (!existsSync(CHROMIUM)) {
@@ -67,6 +67,7 @@ let shared;
 let up;
 let prefixed;
 let thanos;
+let ruled;
 
 before(async () => {
         // Each is kept as soon as it runs, so that after() ends it even where another one failed.
@@ -83,6 +84,9 @@ before(async () => {
                 coeusThanos().then((s) => {
                         thanos = s;
                 }),
+                coeusRules().then((s) => {
+                        ruled = s;
+                }),
         ]);
         for (const s of started) if (s.status === "rejected") throw s.reason;
         shared = await browser.newContext(contextOptions);
@@ -92,12 +96,18 @@ before(async () => {
                 async () =>
                         (await apiGet(up.url, `query?query=${encodeURIComponent("rate(node_cpu_seconds_total[4s])")}`)).result.length > 0,
         );
+        await until("an alert that fires", async () =>
+                (await apiGet(ruled.url, "alerts")).alerts.some((a) => a.labels.alertname === "Storm" && a.state === "firing"),
+        );
+        await until("a rule that failed", async () =>
+                (await apiGet(ruled.url, "rules")).groups.some((g) => g.rules.some((r) => r.lastError)),
+        );
         await until("the target that does not answer", async () =>
                 (await apiGet(`${prefixed.url}/prom`, "targets")).activeTargets.some((t) => t.health === "down"),
         );
 });
 after(async () => {
-        await Promise.all([browser?.close(), up?.stop(), prefixed?.stop(), thanos?.stop()]);
+        await Promise.all([browser?.close(), up?.stop(), prefixed?.stop(), thanos?.stop(), ruled?.stop()]);
 });
 
 const contextOptions = { viewport: { width: 1300, height: 900 }, locale: "en-US", timezoneId: "Asia/Kolkata", reducedMotion: "reduce" };
@@ -770,5 +780,43 @@ describe("thanos", () => {
                         assert.deepEqual(await axeFindings(page), []);
                         await page.getByRole("textbox", { name: /^Filter/ }).fill("coeus=nobody");
                         await page.getByText("No block matches").waitFor();
+                }));
+});
+
+describe("rules and alerts", () => {
+        test("alerts: how many are in each state, the active ones with labels and annotations, filters", () =>
+                withPage({}, async (page) => {
+                        await page.goto(`${ruled.url}/alerts`);
+                        await page.getByText("Firing (1)").waitFor();
+                        await page.getByText("Pending (1)").waitFor();
+                        await page.getByText("Inactive (1)").waitFor();
+                        await page.getByRole("button", { name: /Storm/ }).click();
+                        const active = page.getByRole("table", { name: "Active alerts of Storm" });
+                        await active.getByText("wind of 7").waitFor();
+                        await active.getByText("severity").waitFor();
+                        await active.getByText("7e+00").waitFor();
+                        assert.deepEqual(await axeFindings(page), []);
+                        await page.getByText("Pending (1)").click();
+                        await page.getByRole("button", { name: /Rain/ }).waitFor();
+                        assert.equal(await page.getByRole("button", { name: /Storm/ }).count(), 0);
+                        assert.equal(new URL(page.url()).searchParams.get("state"), "pending");
+                }));
+
+        test("rules: groups with their files, what failed says why, the expression leads to the query page", () =>
+                withPage({}, async (page) => {
+                        await page.goto(`${ruled.url}/rules`);
+                        await page.getByRole("heading", { name: "sums" }).waitFor();
+                        await page.getByText("vector contains metrics with the same labelset after applying rule labels").waitFor();
+                        assert.deepEqual(await axeFindings(page), []);
+                        await page.getByRole("textbox", { name: /^Filter/ }).fill("knots");
+                        await until("one rule", async () => (await page.getByText("broken").count()) === 0, 10);
+                        await page.getByRole("link", { name: "vector(3)" }).click();
+                        await page.getByRole("table", { name: "Query result" }).waitFor();
+                }));
+
+        test("the Alertmanager that the configuration names is listed", () =>
+                withPage({}, async (page) => {
+                        await page.goto(`${ruled.url}/alertmanager-discovery`);
+                        await page.getByText("http://127.0.0.1:1/api/v2/alerts").waitFor();
                 }));
 });

@@ -134,6 +134,40 @@ export const coeusPrefixed = () =>
                 ];
         }, "/prom/-/ready");
 
+/** With rules: an alert that fires at once, one that waits, one that never comes, a recording rule, and one that fails; an Alertmanager that is away. */
+export const coeusRules = () =>
+        start((port, dir) => {
+                const config = join(dir, "prometheus.yml");
+                writeFileSync(
+                        join(dir, "rules.yml"),
+                        [
+                                "groups:",
+                                "- name: weather",
+                                "  interval: 200ms",
+                                "  rules:",
+                                "  - {alert: Storm, expr: vector(7), labels: {severity: page}, annotations: {summary: 'wind of {{ $value }}'}}",
+                                "  - {alert: Rain, expr: vector(1), for: 1h}",
+                                "  - {alert: Snow, expr: vector(1) > 2}",
+                                "- name: sums",
+                                "  interval: 200ms",
+                                "  rules:",
+                                "  - {record: 'job:wind:sum', expr: vector(3), labels: {unit: knots}}",
+                                '  - {record: broken, expr: \'label_replace(vector(1), "a", "b", "", "") or vector(2)\', labels: {a: c}}',
+                                "",
+                        ].join("\n"),
+                );
+                writeFileSync(
+                        config,
+                        "rule_files: [rules.yml]\nalerting: {alertmanagers: [{static_configs: [{targets: ['127.0.0.1:1']}]}]}\n",
+                );
+                return [
+                        "prometheus",
+                        `--config.file=${config}`,
+                        `--storage.tsdb.path=${join(dir, "data")}`,
+                        `--web.listen-address=127.0.0.1:${port}`,
+                ];
+        }, "/-/ready");
+
 export async function apiGet(url, path) {
         const body = await (await fetch(`${url}/api/v1/${path}`)).json();
         if (body.status !== "success") throw new Error(body.error);
