@@ -176,15 +176,15 @@ struct error *block_write(const char *parent_dir, struct block_meta *meta, const
         if (!e)
                 e = tombstones_write(tmp, &none);
         if (!e)
-                e = file_sync_dir(chunks_dir);
+                e = disk_sync_dir(disk, chunks_dir);
         if (!e)
-                e = file_sync_dir(tmp);
+                e = disk_sync_dir(disk, tmp);
         if (!e && disk->rename(disk, tmp, dir) < 0)
                 e = error_errno(errno, "rename %s", tmp);
         if (e)
                 goto out;
         renamed = true;
-        e = file_sync_dir(parent_dir);
+        e = disk_sync_dir(disk, parent_dir);
 out:
         if (!renamed)
                 e = error_join(e, dir_remove_all(tmp));

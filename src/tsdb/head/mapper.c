@@ -72,21 +72,39 @@ out:
         return e;
 }
 
-/* A newest file without a whole header was being made when the process died. Upstream does not start when only the
- * magic number is there. */
-static struct error *drop_unborn(struct mapper *m, int seq, bool *ret_gone)
+/* A file without a whole header was being made when the process died, or lost its pages with the power: it holds nothing, and
+ * what later ones hold is in the log. Upstream does not start when only the magic number is there, or when it is not the newest. */
+static struct error *is_unborn(const struct mapper *m, int seq, bool *ret)
 {
         char *path = file_path(m, seq);
         struct file_map map;
         struct error *e = file_map_open(path, &map);
         if (!e) {
-                *ret_gone = map.n < HEADER_BYTES || get_be32(map.p) == 0;
+                *ret = map.n < HEADER_BYTES || get_be32(map.p) == 0;
                 file_map_close(&map);
-                if (*ret_gone && m->disk->unlink(m->disk, path) < 0)
-                        e = error_errno(errno, "delete corrupted, empty head chunk file during last file repair: %s",
-                                        path);
         }
         free(path);
+        return e;
+}
+
+/* Newest first, so that a crash leaves no gap. *n: how many are left. */
+static struct error *drop_unborn(struct mapper *m, const int *seqs, size_t *n)
+{
+        struct error *e = NULL;
+        size_t keep = 0;
+        for (bool gone = false; !e && keep < *n; keep++) {
+                e = is_unborn(m, seqs[keep], &gone);
+                if (gone)
+                        break;
+        }
+        for (; !e && *n > keep; --*n) {
+                char *path = file_path(m, seqs[*n - 1]);
+                if (m->disk->unlink(m->disk, path) < 0)
+                        e = error_errno(errno, "delete corrupted, empty head chunk file during last file repair: %s", path);
+                free(path);
+                if (e)
+                        break;
+        }
         return e;
 }
 
@@ -108,10 +126,8 @@ struct error *mapper_open(const char *dir, const struct disk *disk, struct mappe
                 if (str_to_u64(str_from(names.p[i]), &n) && n < INT32_MAX)
                         vec_push(&seqs, (int)n);
         }
-        bool gone = false;
-        if (!e && seqs.n)
-                e = drop_unborn(m, seqs.p[seqs.n - 1], &gone);
-        seqs.n -= gone;
+        if (!e)
+                e = drop_unborn(m, seqs.p, &seqs.n);
         for (size_t i = 0; !e && i < seqs.n; i++) {
                 if (i && seqs.p[i] != seqs.p[i - 1] + 1)
                         e = error_new(ERROR_CORRUPT,

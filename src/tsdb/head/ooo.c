@@ -246,12 +246,57 @@ void ooo_forget_items_locked(struct head *h)
         h->ooo.group++;
 }
 
-void ooo_drop_batch_locked(struct head *h, uint32_t slot)
+static void batch_remove(struct ooo_series *o, size_t at)
+{
+        size_t behind = o->n - at - 1;
+        memmove(o->t + at, o->t + at + 1, behind * sizeof *o->t);
+        memmove(o->v + at, o->v + at + 1, behind * sizeof *o->v);
+        if (o->h)
+                memmove(o->h + at, o->h + at + 1, behind * sizeof *o->h);
+        o->n--;
+}
+
+static void batch_remove_all_of(struct ooo_series *o, const struct ooo_chunk *c)
+{
+        struct chunk one = {.mint_ms = c->mint_ms,
+                            .maxt_ms = c->maxt_ms,
+                            .encoding = (enum chunk_encoding)c->encoding,
+                            .data = {(const char *)c->p, c->n_bytes}};
+        struct series s = {.chunks = &one, .n_chunks = 1};
+        struct mixed in = {.n = 0};
+        struct arena arena;
+        arena_init(&arena, SIZE_MAX);
+        error_ignore(series_decode_mixed(&s, TIME_MS_MIN, TIME_MS_MAX, &arena, &in), "then the log's samples are kept");
+        size_t at = 0;
+        for (size_t i = 0; i < in.n && at < o->n;) {
+                if (in.t[i] < o->t[at])
+                        i++;
+                else if (in.t[i] > o->t[at])
+                        at++;
+                else
+                        batch_remove(o, at);
+        }
+        arena_done(&arena);
+}
+
+/* Only samples that a chunk really has are dropped: files that were removed as damaged leave their numbers to others, and a mark
+ * may be older than the chunk that has its reference now, or name one that was made again under another. */
+void ooo_mark(struct head *h, uint32_t slot, uint64_t chunk_ref)
 {
         struct ooo_series *o = ooo_get(h, slot);
-        if (!o)
+        if (!o || !o->is_begun)
                 return;
-        h->stats.chunks_created -= o->is_begun; /* counted when its chunk was attached */
+        size_t k = o->chunks.n;
+        while (chunk_ref && k > 0 && o->chunks.p[k - 1].ref != chunk_ref)
+                k--;
+        if (chunk_ref && k)
+                batch_remove_all_of(o, &o->chunks.p[k - 1]);
+        for (size_t i = 0; chunk_ref && !k && o->n && i < o->chunks.n; i++)
+                if (o->chunks.p[i].mint_ms <= o->t[o->n - 1] && o->chunks.p[i].maxt_ms >= o->t[0])
+                        batch_remove_all_of(o, &o->chunks.p[i]);
+        if (chunk_ref && o->n)
+                return;
+        h->stats.chunks_created--; /* counted when its chunk was attached */
         batch_clear(o);
 }
 
@@ -320,37 +365,35 @@ static struct error *put_histograms(struct head *h)
         return e;
 }
 
-/* The marks of a series' batch that became chunks; none when these did not reach the files: then a replay makes them again. */
+static void put_mark(struct head *h, uint32_t slot, uint64_t chunk_ref, bool *any)
+{
+        struct record_marker m = {.ref = series_at(h, slot)->wal_ref, .chunk_ref = chunk_ref};
+        struct buf one = BUF_INIT(64);
+        record_markers(&one, &m, 1);
+        buf_put(&h->ooo.rec, *any ? str_skip(buf_str(&one), 1) : buf_str(&one));
+        *any = true;
+        buf_done(&one);
+}
+
+/* What the log has of a series so far is in these chunks. Nothing is said while one of them has not reached the files: then a
+ * replay takes what the log has, and some of it is there twice. A batch that begins behind chunks which a compaction had made
+ * names the last of these, so that here too the log counts when the files are lost. */
 static void put_marks(struct head *h, const struct ooo_item *x, bool *any)
 {
-        struct ooo *o = &h->ooo;
-        struct record_marker m = {.ref = series_at(h, x->slot)->wal_ref};
         const struct ooo_series *s = ooo_get(h, x->slot);
-        size_t n = 0;
-        bool is_first = x->number_from == x->number_to;
-        for (size_t i = 0; s && i < s->chunks.n; i++) {
-                const struct ooo_chunk *c = &s->chunks.p[i];
-                if (c->number <= x->number_from || c->number > x->number_to)
-                        continue;
-                if (!c->ref)
+        size_t from = 0, to = 0;
+        for (size_t i = 0; i < s->chunks.n; i++) {
+                if (s->chunks.p[i].number > x->number_to)
+                        break;
+                if (!s->chunks.p[i].ref)
                         return;
-                n++;
+                from += s->chunks.p[i].number <= x->number_from;
+                to = i + 1;
         }
-        if (!n && !is_first)
-                return;
-        for (size_t i = 0; i < (is_first ? 1 : s->chunks.n); i++) {
-                if (!is_first) {
-                        const struct ooo_chunk *c = &s->chunks.p[i];
-                        if (c->number <= x->number_from || c->number > x->number_to)
-                                continue;
-                        m.chunk_ref = c->ref;
-                }
-                struct buf one = BUF_INIT(64);
-                record_markers(&one, &m, 1);
-                buf_put(&o->rec, *any ? str_skip(buf_str(&one), 1) : buf_str(&one));
-                *any = true;
-                buf_done(&one);
-        }
+        if (x->number_from == x->number_to)
+                put_mark(h, x->slot, to ? s->chunks.p[to - 1].ref : 0, any);
+        for (size_t i = from; i < to; i++)
+                put_mark(h, x->slot, s->chunks.p[i].ref, any);
 }
 
 /* Marks, then floats, then histograms of one group. */
@@ -388,6 +431,26 @@ static struct error *put_group(struct head *h, size_t from, size_t to)
         return e ? e : put_histograms(h);
 }
 
+/* The log refused. What is in no chunk yet goes again: a writer that tries once more would else be told that it is there, and a
+ * crash would take it. */
+static void take_back(struct head *h)
+{
+        for (size_t i = 0; i < h->ooo.items.n; i++) {
+                const struct ooo_item *x = &h->ooo.items.p[i];
+                struct ooo_series *o = x->is_mark ? NULL : ooo_get(h, x->slot);
+                if (!o)
+                        continue;
+                struct mutex *stripe = stripe_of(h, x->slot);
+                mutex_lock(stripe);
+                size_t at = 0;
+                while (at < o->n && o->t[at] != x->t)
+                        at++;
+                if (at < o->n)
+                        batch_remove(o, at);
+                mutex_unlock(stripe);
+        }
+}
+
 struct error *ooo_log_locked(struct head *h)
 {
         struct ooo *o = &h->ooo;
@@ -400,6 +463,8 @@ struct error *ooo_log_locked(struct head *h)
         }
         if (!e && o->wal && o->items.n)
                 e = wal_log(o->wal, &o->batch);
+        if (e)
+                take_back(h);
         ooo_forget_items_locked(h);
         return e ? error_wrap(e, "log out of order samples") : NULL;
 }

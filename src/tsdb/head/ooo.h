@@ -84,7 +84,8 @@ void ooo_forget_items_locked(struct head *h); /* replay: they are in the log alr
 void ooo_cut_locked(struct head *h, uint32_t slot, struct ooo_series *o);
 /* A chunk of the files, read at the start. */
 void ooo_attach(struct head *h, uint32_t slot, const struct chunk *c);
-void ooo_drop_batch_locked(struct head *h, uint32_t slot); /* it is in a chunk */
+/* A mark, at the start: the batch is in that chunk. 0: a batch begins, what came before is in blocks. */
+void ooo_mark(struct head *h, uint32_t slot, uint64_t chunk_ref);
 /* mu and stripe held: forgets chunks up to gone. True: something is left. Else the series is in the table no more. */
 bool ooo_truncate_locked(struct head *h, uint32_t slot);
 void ooo_range(const struct ooo_series *o, TimeMs *min_ms, TimeMs *max_ms); /* widens */

@@ -13,7 +13,6 @@ struct ooo_replay {
         struct head_open_info *info;
         uint32_t (*slot_of)(void *ctx, uint64_t ref);
         void *ctx;
-        uint64_t last_chunk_ref;
         RecordSampleVec samples;
         RecordHistogramVec histograms;
         RecordMarkerVec markers;
@@ -51,19 +50,17 @@ static struct error *on_histograms(struct ooo_replay *r, Str rec)
         return e;
 }
 
-/* What the log had of the series so far is in a chunk file, if that could be read. */
+/* What the log had of the series so far is in a chunk, if the files have that. */
 static struct error *on_markers(struct ooo_replay *r, Str rec)
 {
         vec_clear(&r->markers);
         struct error *e = record_markers_decode(rec, &r->markers);
         for (size_t i = 0; !e && i < r->markers.n; i++) {
                 uint32_t slot = r->slot_of(r->ctx, r->markers.p[i].ref);
-                if (r->markers.p[i].chunk_ref > r->last_chunk_ref)
-                        continue;
                 if (slot == UINT32_MAX)
                         r->info->unknown_ooo_refs++;
                 else
-                        ooo_drop_batch_locked(r->h, slot);
+                        ooo_mark(r->h, slot, r->markers.p[i].chunk_ref);
         }
         return e;
 }
@@ -113,9 +110,9 @@ static struct error *read_log(struct ooo_replay *r, int last, int *ret_segment, 
 }
 
 struct error *head_replay_ooo(struct head *h, struct head_open_info *info, uint32_t (*slot_of)(void *ctx, uint64_t ref),
-                              void *ctx, uint64_t last_chunk_ref)
+                              void *ctx)
 {
-        struct ooo_replay r = {.h = h, .info = info, .slot_of = slot_of, .ctx = ctx, .last_chunk_ref = last_chunk_ref};
+        struct ooo_replay r = {.h = h, .info = info, .slot_of = slot_of, .ctx = ctx};
         SegmentVec segments = VEC_INIT;
         int segment = -1;
         uint64_t offset = 0;

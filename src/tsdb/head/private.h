@@ -276,9 +276,10 @@ struct error *head_querier_new(struct storage *st, TimeMs mint_ms, TimeMs maxt_m
 roaring_bitmap_t *head_match(struct head *h, const struct matcher *const *m, size_t n); /* index lock held */
 /* *ret_again: a snapshot was no good and this head must go; it was removed, and a new head may try. */
 struct error *head_replay(struct head *h, struct head_open_info *info, bool *ret_again) MUST_CHECK;
-/* ooo_replay.c: the out-of-order log, after the other one. slot_of: UINT32_MAX is none. last_chunk_ref: of the chunk files. */
+/* ooo_replay.c: the out-of-order log, after the other one and the chunk files. slot_of: UINT32_MAX is none, and tells
+ * that the reference must not be given to another series. */
 struct error *head_replay_ooo(struct head *h, struct head_open_info *info, uint32_t (*slot_of)(void *ctx, uint64_t ref),
-                              void *ctx, uint64_t last_chunk_ref) MUST_CHECK;
+                              void *ctx) MUST_CHECK;
 void head_gc_locked(struct head *h, TimeMs mint_ms); /* mu held */
 
 #endif

@@ -26,7 +26,6 @@ struct replay {
         struct apply apply;
         struct slab_local slab;
         struct series_writer writer; /* for new series; what is in old ones is changed by the lanes */
-        uint64_t last_chunk_ref;
         bool has_ooo; /* deletions may be of samples that came out of order, whatever their time */
         uint64_t max_ref;
         TimeMs min_ms, max_ms;
@@ -44,13 +43,22 @@ struct replay {
         struct arena arena; /* of one record's histograms */
 };
 
+/* What the log says of a series whose record was lost (with the power, say) must never become another's: its reference is not
+ * given out again. */
+static uint32_t known_slot(struct replay *r, uint64_t ref)
+{
+        uint32_t slot = refs_get(&r->refs, ref);
+        if (UNLIKELY(slot == UINT32_MAX && ref < UINT64_MAX / 2))
+                r->max_ref = MAX(r->max_ref, ref);
+        return slot;
+}
+
 /* ---- chunk files ---- */
 
 static struct error *on_chunk(void *ctx, const struct mapper_chunk *c)
 {
         struct replay *r = ctx;
         r->max_ref = MAX(r->max_ref, c->series_ref);
-        r->last_chunk_ref = c->chunk.ref;
         if (c->chunk.maxt_ms < c->chunk.mint_ms ||
             (!c->is_out_of_order && (uint64_t)c->chunk.maxt_ms - (uint64_t)c->chunk.mint_ms > UINT32_MAX) ||
             c->chunk.data.n >= 1 << 27)
@@ -82,7 +90,6 @@ static struct error *read_chunk_files(struct replay *r)
                 log_info("tsdb", "Deleting mmapped chunk files", KV_I("from", tries ? 0 : mapper_bad_seq(m)));
                 vec_clear(&r->mapped);
                 vec_clear(&r->mapped_ooo);
-                r->last_chunk_ref = 0;
                 /* What is lost here is in the log. */
                 e = mapper_drop_from(m, tries ? 0 : mapper_bad_seq(m));
                 if (!e)
@@ -110,8 +117,7 @@ static size_t first_of(const struct mapped *v, size_t n, uint64_t ref)
 
 static uint32_t slot_of(void *ctx, uint64_t ref)
 {
-        struct replay *r = ctx;
-        return refs_get(&r->refs, ref);
+        return known_slot(ctx, ref);
 }
 
 /* Chunks that the file has under ref become those of the slot. */
@@ -231,7 +237,7 @@ static struct error *on_samples(struct replay *r, Str rec)
                 const struct record_sample *x = &r->samples.p[i];
                 if (x->t < floor_ms)
                         continue;
-                uint32_t slot = refs_get(&r->refs, x->ref);
+                uint32_t slot = known_slot(r, x->ref);
                 if (LIKELY(slot != UINT32_MAX))
                         apply_float(&r->apply, slot, x->t, x->v);
                 else
@@ -251,7 +257,7 @@ static struct error *on_histograms(struct replay *r, Str rec)
                 const struct record_histogram *x = &r->histograms.p[i];
                 if (x->t < r->h->opts.min_valid_ms || !histogram_sample_is_sound(x->h))
                         continue;
-                uint32_t slot = refs_get(&r->refs, x->ref);
+                uint32_t slot = known_slot(r, x->ref);
                 if (slot != UINT32_MAX)
                         e = apply_histogram(&r->apply, slot, x->t, x->h);
                 else
@@ -268,7 +274,7 @@ static struct error *on_tombstones(struct replay *r, Str rec)
                 const struct record_tombstone *t = &r->tombstones.p[i];
                 if (t->maxt_ms < t->mint_ms || (t->maxt_ms < r->h->opts.min_valid_ms && !r->has_ooo))
                         continue;
-                uint32_t slot = refs_get(&r->refs, t->ref);
+                uint32_t slot = known_slot(r, t->ref);
                 if (slot == UINT32_MAX)
                         r->info->unknown_refs++;
                 else
@@ -283,7 +289,7 @@ static struct error *on_exemplars_locked(struct replay *r, Str body, uint64_t *u
         RecordExemplarVec v = VEC_INIT;
         struct error *e = record_exemplars_body(body, &v);
         for (size_t i = 0; !e && i < v.n; i++) {
-                uint32_t slot = refs_get(&r->refs, v.p[i].ref);
+                uint32_t slot = known_slot(r, v.p[i].ref);
                 if (slot == UINT32_MAX) {
                         ++*unknown;
                         continue;
@@ -696,7 +702,7 @@ struct error *head_replay(struct head *h, struct head_open_info *info, bool *ret
         from_ns = time_mono_ns();
         e = read_wal(&r);
         if (!e)
-                e = head_replay_ooo(h, info, slot_of, &r, r.last_chunk_ref);
+                e = head_replay_ooo(h, info, slot_of, &r);
         uint64_t unknown = info->unknown_refs + info->unknown_ooo_refs;
         if (!e && r.snapshot.dir && unknown) /* the logs know a series by two references, the snapshot by one */
                 e = bad_snapshot(&r,

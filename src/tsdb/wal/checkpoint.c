@@ -274,11 +274,11 @@ struct error *checkpoint_create(const char *wal_dir, int to, const struct checkp
         e = wal_close(out);
         out = NULL;
         if (!e)
-                e = file_sync_dir(tmp_path);
+                e = disk_sync_dir(disk, tmp_path);
         if (!e && disk->rename(disk, tmp_path, path) < 0)
                 e = error_errno(errno, "rename %s", tmp_path);
         if (!e)
-                e = file_sync_dir(wal_dir);
+                e = disk_sync_dir(disk, wal_dir);
 out:
         if (out)
                 error_ignore(wal_close(out), "the checkpoint is given up");

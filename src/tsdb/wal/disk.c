@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "base/file.h"
+
 static int sys_open(UNUSED const struct disk *d, const char *path, int flags)
 {
         return open(path, flags | O_CLOEXEC, 0666);
@@ -44,6 +46,13 @@ const struct disk disk_system = {
         .rename = sys_rename,
         .unlink = sys_unlink,
 };
+
+struct error *disk_sync_dir(const struct disk *d, const char *path)
+{
+        if (!d->sync_dir)
+                return file_sync_dir(path);
+        return d->sync_dir(d, path) < 0 ? error_errno(errno, "sync directory %s", path) : NULL;
+}
 
 struct error *disk_write_all(const struct disk *d, int fd, const void *p, size_t n, uint64_t at)
 {

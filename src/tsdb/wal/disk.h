@@ -20,9 +20,12 @@ struct disk {
         int (*ftruncate)(const struct disk *d, int fd, uint64_t size);
         int (*rename)(const struct disk *d, const char *from, const char *to);
         int (*unlink)(const struct disk *d, const char *path);
+        int (*sync_dir)(const struct disk *d, const char *path); /* NULL: as disk_system */
 };
 extern const struct disk disk_system;
 
+/* So that renames in it outlive a power cut. */
+struct error *disk_sync_dir(const struct disk *d, const char *path) MUST_CHECK;
 /* Writes all of it, or says why not; then some of it may be in the file. */
 struct error *disk_write_all(const struct disk *d, int fd, const void *p, size_t n, uint64_t at) MUST_CHECK;
 
