@@ -61,15 +61,10 @@ static inline void put_8(char *p, uint64_t text)
         memcpy(p, &text, 8);
 }
 
-static inline struct digits digits_of(double v)
+/* all < 10^17 times 10^exponent */
+static inline struct digits digits_make(uint64_t all, int exponent)
 {
-        struct digits g = {.first = '0', .a = 0x3030303030303030, .b = 0x3030303030303030};
-        if (v == 0)
-                return g;
-        uint64_t all;
-        int exponent;
-        float_shim_shortest(v, &all, &exponent);
-        g.n = count_digits(all);
+        struct digits g = {.n = count_digits(all)};
         g.point = g.n + exponent;
         all *= powers[DIGITS_MAX - g.n];
         g.first = (char)('0' + all / powers[16]);
@@ -77,6 +72,16 @@ static inline struct digits digits_of(double v)
         g.a = text_8((uint32_t)(all / powers[8]));
         g.b = text_8((uint32_t)(all % powers[8]));
         return g;
+}
+
+static inline struct digits digits_of(double v)
+{
+        if (v == 0)
+                return (struct digits){.first = '0', .a = 0x3030303030303030, .b = 0x3030303030303030};
+        uint64_t all;
+        int exponent;
+        float_shim_shortest(v, &all, &exponent);
+        return digits_make(all, exponent);
 }
 
 /* All 17. */
@@ -194,4 +199,44 @@ void buf_put_sample_value(struct buf *b, double v)
 {
         char text[FLOAT_TEXT_MAX_BYTES];
         buf_append(b, text, float_print_sample(v, text));
+}
+
+char *float_print_points(char *p, const double *v, size_t n, const char (*prefix)[FLOAT_PREFIX_BYTES], const uint8_t *len)
+{
+        uint64_t all[FLOAT_RUN_MAX];
+        int exponent[FLOAT_RUN_MAX];
+        bool is_odd[FLOAT_RUN_MAX];
+        for (size_t i = 0; i < n; i++) {
+                double abs = fabs(v[i]);
+                is_odd[i] = false;
+                if (abs < 1e15 && abs == (double)(int64_t)abs) {
+                        all[i] = (uint64_t)abs;
+                        exponent[i] = 0;
+                } else if (abs >= 1e-6 && abs < 1e21) {
+                        float_shim_shortest(abs, &all[i], &exponent[i]);
+                } else {
+                        is_odd[i] = true;
+                        all[i] = 0;
+                        exponent[i] = 0;
+                }
+        }
+        struct digits g[FLOAT_RUN_MAX];
+        for (size_t i = 0; i < n; i++)
+                g[i] = digits_make(all[i], exponent[i]);
+        for (size_t i = 0; i < n; i++) {
+                *p = ',';
+                p += i > 0;
+                memcpy(p, prefix[i], FLOAT_PREFIX_BYTES);
+                p += len[i];
+                if (UNLIKELY(is_odd[i])) {
+                        p += float_print_sample(v[i], p);
+                } else {
+                        *p = '-';
+                        p += signbit(v[i]) != 0;
+                        p = print_f(p, &g[i]);
+                }
+                memcpy(p, "\"]", 2);
+                p += 2;
+        }
+        return p;
 }

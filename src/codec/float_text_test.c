@@ -249,3 +249,30 @@ TEST(float_text, numbers_recorded_from_prometheus)
         arena_done(&a);
         free(json);
 }
+
+TEST(float_print_points, prints_each_as_float_print_sample)
+{
+        struct rand r = {.s = 3};
+        char prefix[FLOAT_RUN_MAX][FLOAT_PREFIX_BYTES] = {0};
+        uint8_t len[FLOAT_RUN_MAX];
+        static char got[FLOAT_RUN_BYTES];
+        static const double odd[] = {0, -0.0, NAN, INFINITY, -INFINITY, 1e-6, 9.999e-7, 1e15, 1e17, 1e21, 9.9e20, 0.1, -5e-324, 123456789012345678.0};
+        for (int round = 0; round < 20000; round++) {
+                double v[FLOAT_RUN_MAX];
+                size_t n = 1 + rand_below(&r, FLOAT_RUN_MAX);
+                struct buf want = BUF_INIT(1 << 20);
+                for (size_t i = 0; i < n; i++) {
+                        v[i] = rand_below(&r, 10) == 0 ? odd[rand_below(&r, ARRAY_LEN(odd))] : random_double(&r, (int)rand_below(&r, 4));
+                        len[i] = (uint8_t)(1 + rand_below(&r, FLOAT_PREFIX_BYTES));
+                        memset(prefix[i], 'a' + (int)i, FLOAT_PREFIX_BYTES);
+                        if (i)
+                                buf_putc(&want, ',');
+                        buf_append(&want, prefix[i], len[i]);
+                        buf_put_sample_value(&want, v[i]);
+                        buf_puts(&want, "\"]");
+                }
+                char *end = float_print_points(got, v, n, (const char(*)[FLOAT_PREFIX_BYTES])prefix, len);
+                CHECK(end - got == (ptrdiff_t)want.n && memcmp(got, want.p, want.n) == 0);
+                buf_done(&want);
+        }
+}

@@ -12,7 +12,7 @@ enum {
         PIECE_POINTS = 2048,    /* about 64 KiB of text */
         PIECES_MAX = 16,        /* at a time */
         PIECE_MAX_BYTES = 256 << 20,
-        TEXT_BYTES = 32,        /* of a time: 21, and what stands around it */
+        TEXT_BYTES = FLOAT_PREFIX_BYTES,        /* of a time: 21, and what stands around it */
         TEXTS_MAX_BYTES = 1 << 20,
 };
 
@@ -63,26 +63,35 @@ static void step_texts_make(struct step_texts *t, TimeMs start, int64_t step, si
         t->n = n;
 }
 
+/* How many of the next points are at steps k, k + 1, … */
+static size_t run_of(const struct result_series *s, size_t i, const struct step_texts *texts, size_t k)
+{
+        size_t n = 0, most = MIN(MIN((size_t)FLOAT_RUN_MAX, s->n - i), texts->n - k);
+        while (n < most && s->t[i + n] == texts->start + (int64_t)(k + n) * texts->step)
+                n++;
+        return n;
+}
+
 static void put_points(struct buf *b, const struct result_series *s, const struct step_texts *texts)
 {
         size_t k = 0;
-        for (size_t i = 0; i < s->n; i++) {
+        for (size_t i = 0; i < s->n;) {
                 if (i)
                         buf_putc(b, ',');
                 while (k < texts->n && texts->start + (int64_t)k * texts->step < s->t[i])
                         k++;
-                if (UNLIKELY(k >= texts->n || texts->start + (int64_t)k * texts->step != s->t[i])) {
+                size_t n = k < texts->n ? run_of(s, i, texts, k) : 0;
+                if (UNLIKELY(n == 0)) {
                         json_put_point(b, s->t[i], s->v[i]);
+                        i++;
                         continue;
                 }
-                char *from = buf_reserve(b, TEXT_BYTES + FLOAT_TEXT_MAX_BYTES + 2);
+                char *from = buf_reserve(b, FLOAT_RUN_BYTES);
                 if (!from)
                         return;
-                memcpy(from, texts->text[k], TEXT_BYTES);
-                char *p = from + texts->len[k];
-                p += float_print_sample(s->v[i], p);
-                memcpy(p, "\"]", 2);
-                b->n += (size_t)(p + 2 - from);
+                b->n += (size_t)(float_print_points(from, s->v + i, n, (const char(*)[FLOAT_PREFIX_BYTES])texts->text + k, texts->len + k) - from);
+                i += n;
+                k += n;
         }
 }
 
