@@ -28,3 +28,8 @@ def test_ingest_runs(t):
 def test_query_runs(t):
     out = run_bench(t, "query", "gen_blocks", SERIES="100", RUNS="1")
     check("subquery of a rate" in out, out)
+
+
+def test_thanos_runs(t):
+    out = run_bench(t, "thanos", "gen_blocks", SERIES="110", RUNS="1", PEER_THANOS="")     # not the blocks of the other: both make theirs once
+    check("subquery of a rate" in out and "peak resident MiB, query" in out, out)
