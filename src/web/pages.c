@@ -217,7 +217,7 @@ struct web_pages *web_pages_new(struct http_server *server, const struct web_pag
 {
         static const char *const prometheus[] = {"/query",       "/alerts",            "/targets", "/rules", "/config", "/flags", "/status",
                                                  "/tsdb-status", "/service-discovery", "/alertmanager-discovery", "/host", NULL},
-                                 *const query[] = {"/query", "/stores", "/status", "/flags", NULL},
+                                 *const query[] = {"/query", "/stores", "/alerts", "/targets", "/rules", "/status", "/flags", NULL},
                                  *const bucket[] = {"/blocks", NULL};
         struct web_pages *p = mem_new(struct web_pages);
         p->o = *o;

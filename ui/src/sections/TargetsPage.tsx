@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { Accordion, Alert, Anchor, Button, Group, SegmentedControl, Select, Stack, Table, Text } from "@mantine/core";
 import { memo, useMemo, useState } from "react";
+import { boot, isQuerier } from "../boot";
 import { useApi } from "../lib/api";
 import { humanDuration } from "../lib/duration";
 import { useSettings, useStored } from "../lib/settings";
@@ -13,7 +14,7 @@ import { Yaml } from "./Yaml";
 
 export default function TargetsPage() {
         const targets = useApi<TargetsAnswer>("targets", { state: "active" }, { refetchMs: 10_000 });
-        const names = useApi<{ scrapePools: string[] }>("scrape_pools");
+        const names = useApi<{ scrapePools: string[] }>("scrape_pools", {}, { enabled: !isQuerier(boot) });
         const [health, setHealth] = useUrlParam("health");
         const [filter, setFilter] = useUrlParam("search");
         const [pool, setPool] = useUrlParam("pool");
@@ -59,7 +60,11 @@ export default function TargetsPage() {
                                         <Stack gap="sm">
                                                 {pools.length === 0 && (
                                                         <Note title="No scrape pools found">
-                                                                <Text size="sm">The configuration names nothing to scrape.</Text>
+                                                                <Text size="sm">
+                                                                        {isQuerier(boot)
+                                                                                ? "No endpoint of this querier tells of targets."
+                                                                                : "The configuration names nothing to scrape."}
+                                                                </Text>
                                                         </Note>
                                                 )}
                                                 {hiddenPools > 0 && (
@@ -96,7 +101,7 @@ export default function TargetsPage() {
                                                                                 </Group>
                                                                         </Accordion.Control>
                                                                         <Accordion.Panel>
-                                                                                <PoolConfig name={p.name} />
+                                                                                {!isQuerier(boot) && <PoolConfig name={p.name} />}
                                                                                 {p.count === 0 ? (
                                                                                         <Text size="sm" c="dimmed">
                                                                                                 No active targets in this scrape pool.
@@ -207,9 +212,11 @@ function TargetRow({ target: t }: { target: Target }) {
                                         <Text size="xs" c="dimmed">
                                                 took {humanDuration(t.lastScrapeDuration * 1000)}
                                         </Text>
-                                        <Text size="xs" c="dimmed">
-                                                every {t.scrapeInterval}, timeout {t.scrapeTimeout}
-                                        </Text>
+                                        {t.scrapeInterval && (
+                                                <Text size="xs" c="dimmed">
+                                                        every {t.scrapeInterval}, timeout {t.scrapeTimeout}
+                                                </Text>
+                                        )}
                                 </Table.Td>
                         </Table.Tr>
                         {t.lastError && (

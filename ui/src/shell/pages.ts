@@ -65,7 +65,7 @@ const ALL: Page[] = [
         },
 ];
 
-const QUERIER = ["/query", "/stores", "/status", "/flags"];
+const QUERIER = ["/query", "/alerts", "/stores", "/targets", "/rules", "/status", "/flags"];
 
 /** In the order of the navigation; the first is where / leads. */
 export function pagesOf(b: Boot): Page[] {

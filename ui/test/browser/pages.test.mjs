@@ -673,7 +673,7 @@ describe("thanos", () => {
                                 text,
                                 new RegExp(`^${thanos.gateway} UP coeus="up" ${new Date(minTime).toISOString().slice(0, 19)}Z `, "i"),
                         );
-                        await page.getByText("1/1 up").waitFor();
+                        await page.getByRole("region", { name: "Store gateways" }).getByText("1/1 up").waitFor();
                         await page.getByRole("textbox", { name: "Filter by address or labels" }).fill("coeus=nobody");
                         await page.getByText("No store matches").waitFor();
                         assert.equal(new URL(page.url()).searchParams.get("search"), "coeus=nobody");

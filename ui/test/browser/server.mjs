@@ -92,17 +92,23 @@ export async function coeusThanos() {
                 const store = await one(() =>
                         thanos("store", `--grpc-address=127.0.0.1:${grpc}`, `--data-dir=${join(local.dir, "store")}`, objstore),
                 );
+                const live = await freePort();
+                await one(() =>
+                        thanos("sidecar", `--grpc-address=127.0.0.1:${live}`, `--prometheus.url=${local.url}`, `--tsdb.path=${local.dir}`),
+                );
                 const away = `127.0.0.1:${await freePort()}`;
                 const query = await one(() =>
                         thanos(
                                 "query",
                                 "--grpc-address=127.0.0.1:0",
                                 `--endpoint=127.0.0.1:${grpc}`,
+                                `--endpoint=127.0.0.1:${live}`,
                                 `--endpoint-strict=${away}`,
                                 "--query.replica-label=coeus",
                         ),
                 );
-                await until("the store gateway to be known", async () => (await apiGet(query.url, "stores")).store?.length > 0, 60);
+                const known = (stores) => stores.store?.length > 0 && stores.sidecar?.length > 0;
+                await until("store gateway and sidecar to be known", async () => known(await apiGet(query.url, "stores")), 60);
                 return { local, store, query, away, gateway: `127.0.0.1:${grpc}`, stop };
         } catch (e) {
                 await stop();
