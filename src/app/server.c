@@ -451,7 +451,7 @@ static int server_build(struct server *s)
                 .listen_addresses = o->listen_addresses, .n_listen = o->n_listen, .connections_max = o->connections_max, .read_timeout_ms = o->read_timeout_ms,
                 .external_url = s->external_url, .route_prefix = s->route_prefix, .page_title = o->page_title, .user_assets = o->user_assets,
                 .cors_origin = s->cors, .enable_lifecycle = o->enable_lifecycle, .enable_admin = o->enable_admin,
-                .write_v1 = o->write_v1, .write_v2 = o->write_v2,
+                .write_v1 = o->write_v1, .write_v2 = o->write_v2, .keeps_exemplars = o->exemplars,
                 .version = COEUS_VERSION, .revision = "", .branch = "", .build_user = "", .build_date = "", .flags = s->flags, .n_flags = s->n_flags,
                 .db = s->db, .engine = s->engine, .metrics = s->metrics, .lookback_ms = o->lookback_ms, .read_sample_limit = (uint64_t)o->read_sample_limit,
                 .read_concurrency = o->read_concurrency, .read_frame_bytes = (size_t)o->read_frame_bytes, .host_metrics = o->host_metrics, .app = s,

@@ -106,6 +106,13 @@ static struct error *sample_append(struct writing *wr, const struct write_sample
         return e == &error_duplicate_sample ? duplicate(wr, s) : e;
 }
 
+static struct error *exemplar_append(struct writing *wr, struct write_exemplar *x, SeriesRef ref)
+{
+        if (x->x.t > wr->newest_ms)
+                return too_far();
+        return appender_append_exemplar(wr->app, ref, ref ? (Labels){NULL, 0} : wr->series.labels, &x->x);
+}
+
 static void refuse(struct writing *wr, struct error *take_e, bool with_labels)
 {
         if (wr->refused.n)
@@ -162,6 +169,8 @@ static struct error *series_v1(void *ctx, Str bytes)
         SeriesRef ref = 0;
         for (size_t i = 0; !e && i < wr->series.samples.n; i++)
                 e = sample_append(wr, &wr->series.samples.p[i], &ref);
+        for (size_t i = 0; !e && i < wr->series.exemplars.n; i++)
+                error_ignore(exemplar_append(wr, &wr->series.exemplars.p[i], ref), "samples are worth more");
         return e;
 }
 
@@ -198,6 +207,17 @@ static struct error *series_v2(void *ctx, Str bytes)
                 else
                         wr->samples++;
         }
+        for (size_t i = 0; i < wr->series.exemplars.n; i++) {
+                struct write_exemplar *x = &wr->series.exemplars.p[i];
+                e = x->fault ? error_wrap(x->fault, "parsing exemplar") : exemplar_append(wr, x, ref);
+                if (x->fault || e == &error_out_of_order_exemplar)
+                        refuse(wr, e, true);
+                else if (e)
+                        error_ignore(e, "samples are worth more");
+                else
+                        wr->exemplars += wr->w->o.keeps_exemplars;
+                x->fault = NULL;
+        }
         return NULL;
 }
 
@@ -231,7 +251,7 @@ static void store(struct web *w, struct http_request *r, Str body, bool is_v2)
                 e = write_each_series(body, is_v2, is_v2 ? series_v2 : series_v1, &wr, &is_garbage);
                 if (e) {
                         appender_rollback(wr.app);
-                        wr.samples = wr.histograms = 0;
+                        wr.samples = wr.histograms = wr.exemplars = 0;
                 } else {
                         e = appender_commit(wr.app);
                 }

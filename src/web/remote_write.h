@@ -17,11 +17,16 @@ struct write_sample {
         double v;
         struct histogram_sample h;      /* both NULL: v */
 };
+struct write_exemplar {
+        struct exemplar x;              /* labels: the arena's */
+        struct error *fault;            /* owned: what is wrong with it alone; NULL: nothing */
+};
 struct write_series {
         StrVec symbols;                 /* 2.0 */
         LabelVec list;
         Labels labels;                  /* sorted, without empty values; may have a name twice */
         VEC(struct write_sample) samples;       /* floats, then histograms */
+        VEC(struct write_exemplar) exemplars;
 };
 struct error *write_series_init(struct write_series *s, Str body, bool is_v2) MUST_CHECK;
 void write_series_done(struct write_series *s);

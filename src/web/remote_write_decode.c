@@ -13,11 +13,20 @@ static struct error *no_memory(void)
         return error_new(ERROR_LIMIT, "a series of the request is too large");
 }
 
+static void exemplars_clear(struct write_series *s)
+{
+        for (size_t i = 0; i < s->exemplars.n; i++)
+                error_free(s->exemplars.p[i].fault);
+        vec_clear(&s->exemplars);
+}
+
 void write_series_done(struct write_series *s)
 {
         vec_done(&s->symbols);
         vec_done(&s->list);
         vec_done(&s->samples);
+        exemplars_clear(s);
+        vec_done(&s->exemplars);
 }
 
 struct error *write_series_init(struct write_series *s, Str body, bool is_v2)
@@ -291,32 +300,96 @@ static void series_clear(struct write_series *s, struct arena *a)
         arena_clear(a);
         vec_clear(&s->list);
         vec_clear(&s->samples);
+        exemplars_clear(s);
+}
+
+/* One label: name and value. */
+static bool label_take(Str bytes, Label *ret)
+{
+        struct cursor c = cursor_of(bytes);
+        struct proto_field f;
+        while (proto_next(&c, &f)) {
+                if (f.number == 1 && f.wire == 2)
+                        ret->name = f.bytes;
+                else if (f.number == 2 && f.wire == 2)
+                        ret->value = f.bytes;
+        }
+        return !c.bad;
+}
+
+/* Labels are written out (1.0) or references (2.0: refs, which stay the caller's to judge). */
+static struct error *exemplar_take(struct write_series *s, struct arena *a, Str bytes, struct numbers *refs)
+{
+        struct cursor c = cursor_of(bytes);
+        struct proto_field f;
+        struct write_exemplar out = {.x = {.has_t = true}};
+        Label *v = arena_try_alloc(a, (bytes.n / 2 + 1) * sizeof *v);
+        size_t n = 0;
+        if (!v)
+                return no_memory();
+        while (proto_next(&c, &f)) {
+                if (f.number == 1 && refs) {
+                        struct error *e = numbers_take(refs, a, &f, false);
+                        if (e)
+                                return e;
+                } else if (f.number == 1 && f.wire == 2) {
+                        v[n] = (Label){0};
+                        if (!label_take(f.bytes, &v[n++]))
+                                return garbage();
+                } else if (f.number == 2 && f.wire == 1) {
+                        out.x.value = proto_f64(f.u);
+                } else if (f.number == 3 && f.wire == 0) {
+                        out.x.t = (TimeMs)f.u;
+                }
+        }
+        if (c.bad)
+                return garbage();
+        for (uint32_t i = 0; refs && i + 1 < refs->n && !out.fault; i += 2) {
+                if (refs->v[i] >= s->symbols.n || refs->v[i + 1] >= s->symbols.n)
+                        out.fault = error_new(ERROR_INVALID, "labelRefs %llu (name) = %llu (value) outside of symbols table (size %zu)",
+                                              (unsigned long long)refs->v[i], (unsigned long long)refs->v[i + 1], s->symbols.n);
+                else if (n < bytes.n / 2 + 1)
+                        v[n++] = (Label){s->symbols.p[refs->v[i]], s->symbols.p[refs->v[i + 1]]};
+        }
+        if (refs && refs->n % 2 && !out.fault)
+                out.fault = error_new(ERROR_INVALID, "invalid labelRefs length %u", refs->n);
+        labels_sort(v, n);
+        out.x.labels = (Labels){v, n};
+        vec_push(&s->exemplars, out);
+        return NULL;
+}
+
+static struct error *exemplars_take(struct write_series *s, struct arena *a, Str bytes, uint32_t number, bool by_refs)
+{
+        struct cursor c = cursor_of(bytes);
+        struct proto_field f;
+        struct error *e = NULL;
+        while (!e && proto_next(&c, &f)) {
+                struct numbers refs = {0};
+                if (f.number == number && f.wire == 2)
+                        e = exemplar_take(s, a, f.bytes, by_refs ? &refs : NULL);
+        }
+        return e;
 }
 
 struct error *write_series_decode_v1(struct write_series *s, struct arena *a, Str bytes)
 {
         struct cursor c = cursor_of(bytes);
-        struct proto_field f, l;
+        struct proto_field f;
         series_clear(s, a);
         while (proto_next(&c, &f)) {
                 if (f.number != 1 || f.wire != 2)
                         continue;
-                struct cursor in = cursor_of(f.bytes);
                 Label one = {0};
-                while (proto_next(&in, &l)) {
-                        if (l.number == 1 && l.wire == 2)
-                                one.name = l.bytes;
-                        else if (l.number == 2 && l.wire == 2)
-                                one.value = l.bytes;
-                }
-                if (in.bad)
+                if (!label_take(f.bytes, &one))
                         return garbage();
                 vec_push(&s->list, one);
         }
         if (c.bad)
                 return garbage();
         labels_finish(s);
-        return points_take(s, a, bytes, 2, 4);
+        struct error *e = points_take(s, a, bytes, 2, 4);
+        return e ? e : exemplars_take(s, a, bytes, 3, false);
 }
 
 /* The label references as Go prints them: [1 99]. */
@@ -396,6 +469,8 @@ struct error *write_series_decode_v2(struct write_series *s, struct arena *a, St
         if (c.bad)
                 return garbage();
         struct error *e = points_take(s, a, bytes, 2, 3);
+        if (!e)
+                e = exemplars_take(s, a, bytes, 4, true);
         if (e)
                 return e;
         *ret_fault = labels_by_refs(s, &refs);

@@ -37,6 +37,7 @@ struct web_opts {
         const struct regex *cors_origin;
         bool enable_lifecycle, enable_admin;
         bool write_v1, write_v2;                /* messages of remote write that are taken; none: there is no receiver */
+        bool keeps_exemplars;                   /* the db does */
         bool type_and_unit_labels;              /* of samples written by messages that tell type and unit */
         const char *version, *revision, *branch, *build_user, *build_date;
         const struct web_flag *flags;
