@@ -41,7 +41,7 @@ def test_alerts_arrive_and_are_resolved(t):
     target = Target(t, lambda _h: f"m {level[0]}\n")
     t.write("r.yml", RULES)
     extra = f"  external_labels: {{dc: eu}}\nrule_files: ['{t.path('r.yml')}']\nalerting: {{alertmanagers: [{{static_configs: [{{targets: ['127.0.0.1:{port}']}}]}}]}}\n"
-    p = t.prometheus(config([target], interval="100ms", extra=extra), "--rules.alert.resend-delay=200ms")
+    p = t.prometheus(config([target], interval="500ms", extra=extra))
 
     def alerts():
         return http_request(am.port, "GET", "/api/v2/alerts").json

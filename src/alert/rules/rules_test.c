@@ -277,6 +277,37 @@ TEST(rules_manager, keeps_what_did_not_change_and_carries_state_over)
         fixture_done(&f);
 }
 
+/* Over nothing: what is checked is that every expression is evaluated and every template parsed. */
+TEST(rules_manager, evaluates_the_stock_rules)
+{
+        char *dir = conformance_path("stack/rules");
+        PathVec names = VEC_INIT;
+        VEC(Str) files = VEC_INIT;
+        struct fixture f;
+        size_t n, rules = 0;
+        fixture_init(&f, 0);
+        CHECK_OK(dir_list(dir, &names));
+        for (size_t i = 0; i < names.n; i++) {
+                if (str_has_suffix(str_from(names.p[i]), STR(".yaml")))
+                        vec_push(&files, str_from(path_join(dir, names.p[i])));
+        }
+        struct rules_conf c = {.interval_ms = 30000, .files = files.p, .n_files = files.n};
+        CHECK_OK(rules_manager_apply(f.m, &c, NULL));
+        struct rule_group *const *groups = rules_manager_groups(f.m, &n);
+        for (size_t i = 0; i < n; i++) {
+                rule_group_eval(groups[i], 0);
+                for (size_t k = 0; k < groups[i]->n_rules; k++, rules++)
+                        CHECK_MSG(!groups[i]->rules[k].last_error, STR_FMT ": %s", STR_ARG(groups[i]->rules[k].name), groups[i]->rules[k].last_error);
+        }
+        CHECK(n >= 18 && rules >= 128);
+        fixture_done(&f);
+        for (size_t i = 0; i < files.n; i++)
+                free((void *)files.p[i].p);
+        vec_done(&files);
+        path_vec_done(&names);
+        free(dir);
+}
+
 TEST(rule_group, has_slots_that_its_name_gives)
 {
         struct fixture f;
