@@ -174,26 +174,30 @@ def test_answers_them_over_mtls(t):
 ASKER = r'''
 import json, sys
 import grpc
-port, calls = sys.argv[1], json.load(sys.stdin)
-out = []
-with grpc.insecure_channel(f"127.0.0.1:{port}", options=[("grpc.max_receive_message_length", -1)]) as ch:
-    for method, request, timeout in calls:
-        try:
-            fn = ch.unary_unary if method.endswith(("/LabelNames", "/LabelValues", "/Info")) else ch.unary_stream
-            got = fn(method)(bytes.fromhex(request), timeout=timeout)
-            out.append(["OK", "", [m.hex() for m in ([got] if isinstance(got, bytes) else got)]])
-        except grpc.RpcError as e:
-            out.append([e.code().name, e.details(), []])
-print(json.dumps(out))
+with grpc.insecure_channel("127.0.0.1:" + sys.argv[1], options=[("grpc.max_receive_message_length", -1)]) as ch:
+    for line in sys.stdin:
+        out = []
+        for method, request, timeout in json.loads(line):
+            try:
+                fn = ch.unary_unary if method.endswith(("/LabelNames", "/LabelValues", "/Info")) else ch.unary_stream
+                got = fn(method)(bytes.fromhex(request), timeout=timeout)
+                out.append(["OK", "", [m.hex() for m in ([got] if isinstance(got, bytes) else got)]])
+            except grpc.RpcError as e:
+                out.append([e.code().name, e.details(), []])
+        print(json.dumps(out), flush=True)
 '''
 
 
 def ask(t, p, *calls):
-    """(status, message, [bytes]) of each (method, request) or (method, request, timeout)."""
-    text = json.dumps([(c[0], c[1].hex(), c[2] if len(c) > 2 else 60) for c in calls])
-    r = subprocess.run([venv_python(t), t.write("asker.py", ASKER), str(p.grpc_port)], input=text, capture_output=True, text=True, timeout=180, check=False)
-    check(r.returncode == 0, r.stderr[-2000:])
-    return [(status, message, [bytes.fromhex(m) for m in frames]) for status, message, frames in json.loads(r.stdout)]
+    """(status, message, [bytes]) of each (method, request) or (method, request, timeout). One client lives as long as the test."""
+    if not hasattr(p, "asker"):
+        p.asker = subprocess.Popen([venv_python(t), t.write("asker.py", ASKER), str(p.grpc_port)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        t.cleanup(lambda: (p.asker.kill(), p.asker.wait()))
+    p.asker.stdin.write(json.dumps([(c[0], c[1].hex(), c[2] if len(c) > 2 else 60) for c in calls]) + "\n")
+    p.asker.stdin.flush()
+    line = p.asker.stdout.readline()
+    check(line, "the client ended")
+    return [(status, message, [bytes.fromhex(m) for m in frames]) for status, message, frames in json.loads(line)]
 
 
 def matcher(name, value, kind=0):

@@ -276,7 +276,7 @@ def beside(t, binary):
             with open(path) as f:
                 out.append(json.load(f))
         return sorted(out, key=lambda m: m["minTime"])
-    wait_for("three blocks", lambda: len(metas()) >= 3, 60)
+    wait_for("two blocks", lambda: len(metas()) >= 2, 60)
     wait_for("all three series", lambda: len(prometheus.query("m")) == 3, 60)
     status, message, frames = ask(t, p, ("/thanos.Store/Series", series_request(matcher("__name__", "m"))))[0]
     names = [labels_of(f).split(",instance")[0] for f in frames]
