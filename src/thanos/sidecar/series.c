@@ -31,7 +31,6 @@ struct reader {
 
 static void reader_done(struct reader *r)
 {
-        order_free(r->order);
         vec_done(&r->labels);
         buf_done(&r->chunks);
         vec_done(&r->samples);
@@ -309,6 +308,15 @@ static struct error *read_samples(struct reader *r, struct prom_stream *s)
         return e ? e : order_end(r->order);
 }
 
+struct error *sidecar_take_message(struct order *o, Str message, bool is_samples)
+{
+        struct reader r = {.order = o, .chunks = BUF_INIT(PROM_ANSWER_MAX_BYTES)};
+        bool full = false;
+        struct error *e = is_samples ? take_results(&r, message) : take_frame(&r, message, &full);
+        reader_done(&r);
+        return e;
+}
+
 /* --- the request --- */
 
 static void put_request(struct buf *b, const struct pb_series_request *q, const MatcherVec *m)
@@ -381,6 +389,7 @@ static struct error *read_series(struct call *c, const struct pb_series_request 
                 metric_observe(c->s->series_requested, (double)n_series);
                 metric_observe(c->s->chunks_requested, (double)n_chunks);
         }
+        order_free(r.order);
         reader_done(&r);
         prom_stream_close(s);
         return e;

@@ -85,6 +85,8 @@ void order_counts(const struct order *o, uint64_t *ret_series, uint64_t *ret_chu
 /* --- methods: each answers one request --- */
 
 struct error *serve_series(struct call *c, Str request) MUST_CHECK;
+/* One message of a remote read: a ChunkedReadResponse, or a ReadResponse with samples. */
+struct error *sidecar_take_message(struct order *o, Str message, bool is_samples) MUST_CHECK;
 /* For skip_chunks. */
 struct error *serve_series_labels(struct call *c, const struct pb_series_request *q, const MatcherVec *m, struct order *o) MUST_CHECK;
 struct error *serve_label_names(struct call *c, Str request) MUST_CHECK;
