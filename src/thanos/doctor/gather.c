@@ -121,6 +121,14 @@ static TimeMs time_of(double seconds)
         return isfinite(seconds) && fabs(seconds) < 1e12 ? (TimeMs)(seconds * 1000) : TIME_MS_MIN;
 }
 
+/* Far beyond all times that are any, and near enough that sums and differences of some of them do not overflow. */
+#define TIME_BOUND_MS (INT64_C(1) << 58)
+
+static TimeMs bounded(int64_t t)
+{
+        return MAX(MIN(t, TIME_BOUND_MS), -TIME_BOUND_MS);
+}
+
 /* --- Prometheus --- */
 
 typedef VEC(struct doctor_job) JobVec;
@@ -272,8 +280,8 @@ bool doctor_ask_blocks(const struct doctor_opts *o, struct arena *a, Str url, st
         JSON_EACH (m, list) {
                 const struct json *thanos = json_get(&m->value, STR("thanos"));
                 struct doctor_block b = {.id = json_str(json_get(&m->value, STR("ulid"))),
-                                         .mint_ms = json_i64(json_get(&m->value, STR("minTime"))),
-                                         .maxt_ms = json_i64(json_get(&m->value, STR("maxTime"))),
+                                         .mint_ms = bounded(json_i64(json_get(&m->value, STR("minTime")))),
+                                         .maxt_ms = bounded(json_i64(json_get(&m->value, STR("maxTime")))),
                                          .labels = labels_of(a, json_get(thanos, STR("labels"))),
                                          .resolution_ms = json_i64(json_get(json_get(thanos, STR("downsample")), STR("resolution"))),
                                          .level = (int)json_i64(json_get(json_get(&m->value, STR("compaction")), STR("level")))};
@@ -307,8 +315,8 @@ void doctor_ask_querier(const struct doctor_opts *o, struct arena *a, Str url, s
                                                                 .error = json_str(json_get(&m->value, STR("lastError"))),
                                                                 .label_sets = v,
                                                                 .n_label_sets = sets ? sets->n : 0,
-                                                                .mint_ms = json_i64(json_get(&m->value, STR("minTime"))),
-                                                                .maxt_ms = json_i64(json_get(&m->value, STR("maxTime")))});
+                                                                .mint_ms = bounded(json_i64(json_get(&m->value, STR("minTime")))),
+                                                                .maxt_ms = bounded(json_i64(json_get(&m->value, STR("maxTime"))))});
                 }
         }
         struct doctor_store *v = arena_array(a, struct doctor_store, stores.n + 1);
@@ -378,7 +386,7 @@ void doctor_ask_bucket(const struct doctor_opts *o, struct arena *a, struct buck
         struct doctor_block *v = arena_array(a, struct doctor_block, view.metas.n + 1), *partial = arena_array(a, struct doctor_block, view.partial.n + 1);
         for (size_t i = 0; i < view.metas.n; i++) {
                 const struct thanos_meta *m = view.metas.p[i];
-                v[i] = (struct doctor_block){.mint_ms = m->block.mint_ms, .maxt_ms = m->block.maxt_ms, .labels = labels_dup(a, m->labels),
+                v[i] = (struct doctor_block){.mint_ms = bounded(m->block.mint_ms), .maxt_ms = bounded(m->block.maxt_ms), .labels = labels_dup(a, m->labels),
                                              .resolution_ms = m->resolution_ms, .level = m->block.level};
                 char id[ULID_TEXT_BYTES + 1];
                 ulid_print(m->block.ulid, id);
