@@ -91,7 +91,11 @@ static bool fold_next(struct node *n)
                 n->begun = true;
                 n->has_a = node_next(n->a);
                 n->has_b = node_next(n->b);
-                return fold_step(n);
+                bool more = fold_step(n);
+                /* As upstream, which begins with a: to begin with b is a switch, from a's first value. */
+                if (more && n->counter && n->has_a && !n->use_a)
+                        node_adjust(n, node_v(n->a));
+                return more;
         }
         bool was_a = n->use_a;
         double last = node_v(n);
@@ -127,7 +131,7 @@ static void fold_two(const struct samples *a, const struct samples *b, bool coun
         size_t i = 0, j = 0, n = 0;
         TimeMs last = 0, penalty_a = 0, penalty_b = 0;
         double lift_a = 0, lift_b = 0;
-        bool was_a = false;
+        bool was_a = true;
         samples_reserve(out, a->n + b->n);
         for (bool first = true;; first = false) {
                 if (!first) {
@@ -151,8 +155,8 @@ static void fold_two(const struct samples *a, const struct samples *b, bool coun
                         t = use_a ? a->t[i] : b->t[j];
                         *(use_a ? &penalty_a : &penalty_b) = 0;
                 }
-                if (counter && n && use_a != was_a) {
-                        double before = out->v[n - 1];
+                if (counter && use_a != was_a && (n || has_a)) {
+                        double before = n ? out->v[n - 1] : a->v[i]; /* to begin with b is a switch too, from a's first value */
                         if (has_a && a->v[i] + lift_a < before)
                                 lift_a += before - (a->v[i] + lift_a);
                         if (has_b && b->v[j] + lift_b < before)

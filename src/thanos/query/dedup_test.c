@@ -55,6 +55,9 @@ TEST(dedup_samples, keeps_one_replica_and_fills_its_gaps_from_the_other)
 TEST(dedup_samples, lifts_counters_on_a_switch_and_nothing_else)
 {
         dedup_case(DEDUP_COUNTER, IN("10000:100 20000:110", "12000:50 22000:60 42000:80 52000:90"), "10000:100 20000:110 42000:110 52000:120");
+        /* To begin with the second is a switch too: it is lifted to where the first begins. */
+        dedup_case(DEDUP_COUNTER, IN("20000:52", "7000:47 22000:60"), "7000:52 20000:52");
+        dedup_case(DEDUP_COUNTER, IN("20000:52", "7000:47 22000:60", "90000:1"), "7000:52 20000:52 90000:52");
         dedup_case(DEDUP_PLAIN, IN("10000:100 20000:110", "12000:50 22000:60 42000:80 52000:90"), "10000:100 20000:110 42000:80 52000:90");
 }
 
