@@ -87,6 +87,8 @@ void apply_done(struct apply *a)
                         a->pages.p[i].filling->next = NULL;
                 batches_free(a->pages.p[i].filling);
         }
+        if (!a->h->memory_chunks.n)
+                vec_done(&a->h->memory_chunks);
         vec_done(&a->pages);
         batches_free(a->free);
         free(a->lanes);

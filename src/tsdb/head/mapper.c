@@ -20,6 +20,7 @@ enum {
         CHUNK_HEAD_BYTES = 25, /* series ref, two times, encoding */
         CHUNK_META_MAX_BYTES = 25 + 5 + 4,
         OUT_OF_ORDER_BIT = 0x80,
+        OUT_KEEP_BYTES = 1 << 20,
 };
 
 struct map_file {
@@ -247,6 +248,23 @@ struct error *mapper_each(struct mapper *m, mapper_fn fn, void *ctx)
         return NULL;
 }
 
+void mapper_get(const struct mapper *m, uint64_t ref, struct mapper_chunk *ret)
+{
+        size_t i = (size_t)(ref >> 32) - (size_t)m->files.p[0].seq; /* they have no gaps */
+        const struct map_file *f = &m->files.p[i];
+        const char *p = (const char *)f->map + (uint32_t)ref;
+        struct cursor c = cursor_of((Str){p, CHUNK_META_MAX_BYTES});
+        *ret = (struct mapper_chunk){.series_ref = take_be64(&c)};
+        ret->chunk.ref = ref;
+        ret->chunk.mint_ms = (TimeMs)take_be64(&c);
+        ret->chunk.maxt_ms = (TimeMs)take_be64(&c);
+        uint8_t encoding = take_u8(&c);
+        ret->is_out_of_order = encoding & OUT_OF_ORDER_BIT;
+        ret->chunk.encoding = (enum chunk_encoding)(encoding & ~OUT_OF_ORDER_BIT);
+        ret->chunk.data.n = take_uvarint(&c);
+        ret->chunk.data.p = (const char *)c.p;
+}
+
 int mapper_bad_seq(const struct mapper *m)
 {
         return m->bad_seq;
@@ -343,6 +361,8 @@ struct error *mapper_flush(struct mapper *m)
         }
         m->n_out = 0;
         buf_clear(&m->out);
+        if (m->out.cap > OUT_KEEP_BYTES) /* after a replay, say */
+                buf_done(&m->out);
         return e ? error_wrap(e, "write head chunk file %06d", f->seq) : NULL;
 }
 

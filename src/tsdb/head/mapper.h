@@ -26,6 +26,8 @@ typedef struct error *(*mapper_fn)(void *ctx, const struct mapper_chunk *c);
 struct error *mapper_each(struct mapper *m, mapper_fn fn, void *ctx) MUST_CHECK;
 /* The chunks of one file in memory, for fuzzing. */
 struct error *mapper_each_bytes(Str file, uint32_t seq, mapper_fn fn, void *ctx) MUST_CHECK;
+/* A chunk that mapper_each gave, by its ref. */
+void mapper_get(const struct mapper *m, uint64_t ref, struct mapper_chunk *ret);
 int mapper_bad_seq(const struct mapper *m);
 /* Removes the files from seq on. */
 struct error *mapper_drop_from(struct mapper *m, int seq) MUST_CHECK;

@@ -18,10 +18,17 @@ struct mapped {
         uint64_t series_ref;
         struct chunk chunk;
 };
+struct mapped_link {
+        uint32_t seq, at; /* the chunk's ref */
+        uint32_t next;
+};
 struct replay {
         struct head *h;
         struct head_open_info *info;
-        VEC(struct mapped) mapped, mapped_ooo; /* ascending by series, then by place */
+        /* Chunks of the files: of a series each names the next, the newest names the oldest; the newest is in mapped_last. */
+        VEC(struct mapped_link) mapped;
+        struct refs mapped_last;
+        VEC(struct mapped) mapped_ooo; /* ascending by series, then by place */
         struct refs refs;
         struct apply apply;
         struct slab_local slab;
@@ -55,6 +62,18 @@ static uint32_t known_slot(struct replay *r, uint64_t ref)
 
 /* ---- chunk files ---- */
 
+static void link_mapped(struct replay *r, const struct mapper_chunk *c)
+{
+        uint32_t i = (uint32_t)r->mapped.n, last = refs_get(&r->mapped_last, c->series_ref);
+        struct mapped_link x = {.seq = (uint32_t)(c->chunk.ref >> 32), .at = (uint32_t)c->chunk.ref, .next = i};
+        if (last != UINT32_MAX) {
+                x.next = r->mapped.p[last].next;
+                r->mapped.p[last].next = i;
+        }
+        vec_push(&r->mapped, x);
+        refs_set(&r->mapped_last, c->series_ref, i);
+}
+
 static struct error *on_chunk(void *ctx, const struct mapper_chunk *c)
 {
         struct replay *r = ctx;
@@ -67,7 +86,7 @@ static struct error *on_chunk(void *ctx, const struct mapper_chunk *c)
         if (c->is_out_of_order)
                 vec_push(&r->mapped_ooo, (struct mapped){c->series_ref, c->chunk});
         else if (c->chunk.maxt_ms >= r->h->opts.min_valid_ms)
-                vec_push(&r->mapped, (struct mapped){c->series_ref, c->chunk});
+                link_mapped(r, c);
         return NULL;
 }
 
@@ -89,14 +108,13 @@ static struct error *read_chunk_files(struct replay *r)
                 r->info->mmap_corruptions++;
                 log_info("tsdb", "Deleting mmapped chunk files", KV_I("from", tries ? 0 : mapper_bad_seq(m)));
                 vec_clear(&r->mapped);
+                refs_done(&r->mapped_last);
                 vec_clear(&r->mapped_ooo);
                 /* What is lost here is in the log. */
                 e = mapper_drop_from(m, tries ? 0 : mapper_bad_seq(m));
                 if (!e)
                         e = mapper_each(m, on_chunk, r);
         }
-        if (r->mapped.n > 1)
-                qsort(r->mapped.p, r->mapped.n, sizeof *r->mapped.p, by_series);
         if (r->mapped_ooo.n)
                 qsort(r->mapped_ooo.p, r->mapped_ooo.n, sizeof *r->mapped_ooo.p, by_series);
         return e;
@@ -128,8 +146,12 @@ static void attach_mapped(struct replay *r, uint64_t ref, uint32_t slot)
         for (size_t i = first_of(r->mapped_ooo.p, r->mapped_ooo.n, ref);
              i < r->mapped_ooo.n && r->mapped_ooo.p[i].series_ref == ref; i++)
                 ooo_attach(h, slot, &r->mapped_ooo.p[i].chunk);
-        for (size_t lo = first_of(r->mapped.p, r->mapped.n, ref); lo < r->mapped.n && r->mapped.p[lo].series_ref == ref; lo++) {
-                const struct chunk *c = &r->mapped.p[lo].chunk;
+        uint32_t last = refs_get(&r->mapped_last, ref);
+        for (uint32_t i = last == UINT32_MAX ? UINT32_MAX : r->mapped.p[last].next; i != UINT32_MAX;
+             i = i == last ? UINT32_MAX : r->mapped.p[i].next) {
+                struct mapper_chunk x;
+                mapper_get(h->mapper, (uint64_t)r->mapped.p[i].seq << 32 | r->mapped.p[i].at, &x);
+                const struct chunk *c = &x.chunk;
                 if (s->n_full && s->full[s->n_full - 1].mint_ms + s->full[s->n_full - 1].span_ms >= c->mint_ms)
                         continue;
                 /* A chunk that was filled by the log so far is in a block by now, or is this very chunk. */
@@ -732,8 +754,10 @@ struct error *head_replay(struct head *h, struct head_open_info *info, bool *ret
 out:
         apply_done(&r.apply);
         slab_local_done(&r.slab);
+        slab_trim(&h->slab);
         refs_done(&r.refs);
         vec_done(&r.mapped);
+        refs_done(&r.mapped_last);
         vec_done(&r.mapped_ooo);
         record_series_iter_done(&r.series);
         for (size_t i = 0; i < ARRAY_LEN(r.labels); i++) {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Reading the head back with several threads; and the pieces that this is made of. */
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "base/file.h"
 #include "base/hash.h"
@@ -57,6 +58,47 @@ TEST(slab, blocks_at_hand_are_distinct_and_go_back)
         slab_local_done(&a);
         slab_local_done(&b);
         CHECK_U64(slab_bytes(&s), 0);
+        slab_done(&s);
+}
+
+static uint64_t anonymous_bytes(void)
+{
+        char *text;
+        size_t n;
+        CHECK_OK(file_read("/proc/self/status", 1 << 20, &text, &n));
+        const char *at = strstr(text, "RssAnon:");
+        CHECK(at != NULL);
+        uint64_t kib = strtoull(at + 8, NULL, 10);
+        free(text);
+        return kib * 1024;
+}
+
+TEST(slab, what_is_free_goes_back_to_the_system)
+{
+        enum { N = 40000, BYTES = 800 };
+        struct slab s;
+        slab_init(&s);
+        uint8_t **p = mem_alloc(N * sizeof *p);
+        for (int round = 0; round < 2; round++) {
+                for (int i = 0; i < N; i++) {
+                        p[i] = slab_alloc(&s, BYTES);
+                        memset(p[i], i & 0xff, BYTES);
+                }
+                uint64_t full = anonymous_bytes();
+                for (int i = 0; i < N; i++)
+                        if (i % 1000)
+                                slab_free(&s, p[i], BYTES);
+                uint64_t given = slab_trim(&s);
+                CHECK(given > N / 10 * 7 * BYTES); /* a page holds 40, and one in 25 of them keeps one */
+                CHECK_U64(slab_trim(&s), 0);
+                CHECK(full - anonymous_bytes() > given / 2); /* the system counts roughly */
+                for (int i = 0; i < N; i += 1000) {
+                        CHECK(p[i][0] == (i & 0xff) && p[i][BYTES - 1] == (i & 0xff));
+                        slab_free(&s, p[i], BYTES);
+                }
+        }
+        CHECK_U64(slab_bytes(&s), 0);
+        free(p);
         slab_done(&s);
 }
 

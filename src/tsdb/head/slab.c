@@ -2,8 +2,10 @@
 #include "tsdb/head/slab.h"
 
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
-enum { PAGE_BYTES = 32 * 1024, REGION_BYTES = 1 << 20 };
+enum { PAGE_BYTES = 32 * 1024, REGION_BYTES = 1 << 20, TRIM_RESERVE_BYTES = 1 << 20 };
 struct slab_page {        /* in the beginning of the page, which is aligned to its size */
         struct list link; /* in partial or empty; alone when it is full */
         void *free;
@@ -129,6 +131,46 @@ void slab_free(struct slab *s, void *p, size_t n)
                 block_give_locked(s, p, c, bytes);
         }
         mutex_unlock(&s->mu);
+}
+
+/* Some free pages that still have their memory, behind the reserve; they are nobody's until they are put back. */
+static size_t take_to_trim(struct slab *s, struct slab_page **v, size_t most)
+{
+        uint64_t kept = 0;
+        size_t n = 0;
+        mutex_lock(&s->mu);
+        for (struct list *l = s->empty.next, *next; n < most && l != &s->empty; l = next) {
+                struct slab_page *page = CONTAINER_OF(l, struct slab_page, link);
+                next = l->next;
+                if (!page->fresh || (kept += PAGE_BYTES) <= TRIM_RESERVE_BYTES) /* 0: given back already */
+                        continue;
+                list_remove(l);
+                s->empty_bytes -= PAGE_BYTES;
+                v[n++] = page;
+        }
+        mutex_unlock(&s->mu);
+        return n;
+}
+
+/* The head of a page is in it, and stays: the system takes back whole pages of its own behind it. */
+uint64_t slab_trim(struct slab *s)
+{
+        struct slab_page *v[64]; /* at once: others want the lock */
+        size_t own = (size_t)sysconf(_SC_PAGESIZE), bytes = own < PAGE_BYTES ? PAGE_BYTES - own : 0;
+        uint64_t given = 0;
+        for (size_t n; bytes && (n = take_to_trim(s, v, ARRAY_LEN(v))) > 0;) {
+                for (size_t i = 0; i < n; i++) {
+                        if (madvise((char *)v[i] + own, bytes, MADV_DONTNEED) == 0)
+                                given += bytes;
+                        v[i]->fresh = 0; /* tried; it is taken last from now on */
+                }
+                mutex_lock(&s->mu);
+                for (size_t i = 0; i < n; i++)
+                        list_push_back(&s->empty, &v[i]->link);
+                s->empty_bytes += n * PAGE_BYTES;
+                mutex_unlock(&s->mu);
+        }
+        return given;
 }
 
 uint64_t slab_bytes(struct slab *s)

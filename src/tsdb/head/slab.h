@@ -4,7 +4,7 @@
  *   void *p = slab_alloc(&s, n);  slab_free(&s, p, n);         the caller remembers n
  *
  * A page holds blocks of one class; when all of them are free any class may have it. Chunks of many series grow in
- * step, so what one class gives up the next one takes. Memory goes back to the heap only by slab_done. Threads: any. */
+ * step, so what one class gives up the next one takes. Free pages keep their memory until slab_trim. Threads: any. */
 #ifndef TSDB_HEAD_SLAB_H
 #define TSDB_HEAD_SLAB_H
 
@@ -27,6 +27,8 @@ void slab_init(struct slab *s);
 void slab_done(struct slab *s); /* blocks above SLAB_MAX must have been freed */
 void *slab_alloc(struct slab *s, size_t n);
 void slab_free(struct slab *s, void *p, size_t n); /* NULL is fine */
+/* Gives the memory of free pages back to the system, but for a reserve. Returns bytes. */
+uint64_t slab_trim(struct slab *s);
 uint64_t slab_bytes(struct slab *s);               /* in use, pages by whole */
 
 /* Some blocks of each class at hand of one thread, so that many threads rarely meet at the lock.

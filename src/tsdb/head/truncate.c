@@ -156,6 +156,7 @@ static struct error *truncate_memory(struct head *h, TimeMs mint_ms)
 out:
         mutex_unlock(&h->mu);
         head_free_retired(h);
+        slab_trim(&h->slab);
         return e;
 }
 
