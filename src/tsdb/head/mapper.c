@@ -161,6 +161,13 @@ static struct error *file_finish(struct mapper *m)
         return e;
 }
 
+struct error *mapper_sync(struct mapper *m)
+{
+        if (m->fd < 0 || m->disk->fsync(m->disk, m->fd) == 0)
+                return NULL;
+        return error_errno(errno, "sync head chunk file %06d", m->next_seq - 1);
+}
+
 struct error *mapper_close(struct mapper *take_m)
 {
         struct mapper *m = take_m;

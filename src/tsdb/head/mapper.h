@@ -36,6 +36,8 @@ struct error *mapper_drop_from(struct mapper *m, int seq) MUST_CHECK;
  * durable are forgotten. */
 struct error *mapper_put(struct mapper *m, const struct mapper_chunk *c, const uint8_t **ret, uint64_t *ret_ref) MUST_CHECK;
 struct error *mapper_flush(struct mapper *m) MUST_CHECK;
+/* What was flushed is on disk when this returns. */
+struct error *mapper_sync(struct mapper *m) MUST_CHECK;
 uint64_t mapper_durable(const struct mapper *m); /* chunks flushed since it was opened */
 /* Number of the file that holds p; INT_MAX: none of them. */
 int mapper_seq_of(const struct mapper *m, const uint8_t *p);

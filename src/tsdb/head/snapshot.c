@@ -419,7 +419,9 @@ struct error *snapshot_write(struct head *h)
         char *tmp = buf_take(&b);
         struct error *e = head_flush_chunks_locked(h); /* full chunks are not in it */
         if (!e)
-                e = wal_sync(h->wal); /* it stands for this much of the log */
+                e = mapper_sync(h->mapper); /* it relies on them, and stands for this much of the log */
+        if (!e)
+                e = wal_sync(h->wal);
         if (!e)
                 e = write_dir(h, tmp);
         if (!e)
