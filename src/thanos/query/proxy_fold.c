@@ -7,22 +7,18 @@
 #include "thanos/query/dedup.h"
 #include "thanos/query/proxy_impl.h"
 
-/* One chunk, or a count and a sum. */
-struct kept {
-        TimeMs mint_ms, maxt_ms;
-        Str a, b; /* b: the counts; p NULL: none */
-        const struct endpoint *ep;
-};
 struct fold {
         struct series_fold base;
         struct proxy_querier *q;
         enum dedup_kind kind;
-        bool is_counter, has_counts;
-        const struct kept *v;  /* chain after chain, ascending in each */
-        const size_t *ends;    /* of chain i in v */
-        const size_t *samples; /* of chain i, at most */
+        bool is_counter;
+        bool is_plain;                     /* the chunks are raw, and none overlaps the one before */
+        const struct chunk *v;             /* chain after chain, ascending in each */
+        const Str *counts;                 /* of averages, one for each of v; p NULL: v is what is wanted. NULL: all are so */
+        const struct endpoint *const *eps; /* that each came from */
+        const size_t *ends;                /* of chain i in v */
+        const size_t *samples;             /* of chain i, at most */
         size_t n_chains;
-        const struct chunk *plain; /* the same chunks, where they are raw and none overlaps the one before; NULL: they are not */
 };
 
 static size_t samples_of(Str data)
@@ -42,12 +38,12 @@ static struct error *decode_one(Str data, TimeMs *t, double *v, size_t *ret_n)
 }
 
 /* Sums become averages. t2, v2: room for the counts. */
-static struct error *decode_kept(const struct kept *k, TimeMs *t, double *v, TimeMs *t2, double *v2, size_t *ret_n)
+static struct error *decode_kept(Str data, Str counts_data, TimeMs *t, double *v, TimeMs *t2, double *v2, size_t *ret_n)
 {
         size_t n, counts;
-        struct error *e = decode_one(k->a, t, v, &n);
-        if (!e && k->b.p) {
-                e = decode_one(k->b, t2, v2, &counts);
+        struct error *e = decode_one(data, t, v, &n);
+        if (!e && counts_data.p) {
+                e = decode_one(counts_data, t2, v2, &counts);
                 if (!e && counts != n)
                         e = error_new(ERROR_CORRUPT, "%zu counts for %zu sums", counts, n);
                 for (size_t i = 0; !e && i < n; i++) {
@@ -118,7 +114,7 @@ static bool ascends_behind(const struct chain *x, const TimeMs *t, size_t n)
 static bool chain_decode_plain(const struct fold *f, size_t which, TimeMs *t, double *v, struct chain *ret)
 {
         size_t begin = which ? f->ends[which - 1] : 0, n = 0;
-        struct series s = {.chunks = f->plain + begin, .n_chunks = f->ends[which] - begin};
+        struct series s = {.chunks = f->v + begin, .n_chunks = f->ends[which] - begin};
         struct error *e = series_decode_into(&s, f->q->mint_ms, f->q->maxt_ms, t, v, &n);
         if (e) {
                 error_ignore(e, "the other way tells which chunk it is");
@@ -138,15 +134,14 @@ static struct error *chain_decode(const struct fold *f, size_t which, TimeMs *t,
 {
         struct chain x = {.t = t, .v = v};
         struct proxy_querier *q = f->q;
-        if (f->plain && chain_decode_plain(f, which, t, v, ret))
+        if (f->is_plain && chain_decode_plain(f, which, t, v, ret))
                 return NULL;
         for (size_t i = which ? f->ends[which - 1] : 0; i < f->ends[which]; i++) {
-                const struct kept *k = &f->v[i];
                 /* In place where nothing has to be changed: behind what is there already. */
                 size_t n = 0, room = f->samples[which];
-                struct error *e = decode_kept(k, t + x.n, v + x.n, t + room, v + room, &n);
+                struct error *e = decode_kept(f->v[i].data, f->counts ? f->counts[i] : (Str){0}, t + x.n, v + x.n, t + room, v + room, &n);
                 if (e) {
-                        Str name = k->ep->address;
+                        Str name = f->eps[i]->address;
                         e = proxy_lose_late(q, error_wrap(e, "chunk from " STR_FMT, STR_ARG(name)));
                         if (e)
                                 return e;
@@ -190,7 +185,7 @@ static struct error *fold_decode(const struct series_fold *base, TimeMs mint_ms,
 {
         const struct fold *f = CONTAINER_OF(base, const struct fold, base);
         size_t most = 0, all = 0;
-        if (f->n_chains == 1 && !f->has_counts) {
+        if (f->n_chains == 1 && !f->counts) {
                 struct chain x = {0};
                 struct error *e = chain_decode(f, 0, t, v, &x);
                 if (!e)
@@ -272,37 +267,38 @@ static struct error *keep_bytes(struct proxy_querier *q, Str *s)
         return NULL;
 }
 
-static struct error *keep_plain(struct proxy_querier *q, struct fold *f, size_t n, const PartVec *parts)
+static bool is_plain(const struct fold *f, const PartVec *parts)
 {
         for (size_t i = 0; i < parts->n; i++)
                 if (!part_is_raw(&parts->p[i]))
-                        return NULL;
+                        return false;
         for (size_t c = 0, i = 0; c < f->n_chains; c++)
                 for (size_t begin = i; i < f->ends[c]; i++)
                         if (i > begin && f->v[i].mint_ms <= f->v[i - 1].maxt_ms)
-                                return NULL;
-        struct chunk *v = arena_try_alloc(q->arena, arena_array_bytes(n + 1, sizeof *v));
-        if (!v)
-                return proxy_over_budget(q->arena);
-        for (size_t i = 0; i < n; i++)
-                v[i] = (struct chunk){.mint_ms = f->v[i].mint_ms, .maxt_ms = f->v[i].maxt_ms, .encoding = CHUNK_XOR, .data = f->v[i].a};
-        f->plain = v;
-        return NULL;
+                                return false;
+        return true;
 }
 
 static struct error *fold_new(struct proxy_querier *q, const PartVec *parts, const size_t *chain, size_t n_chains, enum want want, Str func,
                               const struct series_fold **ret)
 {
         struct fold *f = arena_try_alloc(q->arena, sizeof *f);
-        struct kept *v = arena_try_alloc(q->arena, arena_array_bytes(parts->n + 1, sizeof *v));
+        bool averages = false;
+        for (size_t i = 0; i < parts->n && want == WANT_AVERAGE; i++)
+                averages |= !part_is_raw(&parts->p[i]);
+        struct chunk *v = arena_try_alloc(q->arena, arena_array_bytes(parts->n + 1, sizeof *v));
+        Str *counts = averages ? arena_try_alloc(q->arena, arena_array_bytes(parts->n + 1, sizeof *counts)) : NULL;
+        const struct endpoint **eps = arena_try_alloc(q->arena, arena_array_bytes(parts->n + 1, sizeof *eps));
         size_t *ends = arena_try_alloc(q->arena, arena_array_bytes(2 * n_chains + 1, sizeof *ends)), n = 0;
-        if (!f || !v || !ends)
+        if (!f || !v || !eps || !ends || (averages && !counts))
                 return proxy_over_budget(q->arena);
         *f = (struct fold){.base.decode = fold_decode,
                            .q = q,
                            .kind = dedup_kind_of(func),
                            .is_counter = want == WANT_COUNTER,
                            .v = v,
+                           .counts = counts,
+                           .eps = eps,
                            .ends = ends,
                            .samples = ends + n_chains,
                            .n_chains = n_chains};
@@ -312,31 +308,32 @@ static struct error *fold_new(struct proxy_querier *q, const PartVec *parts, con
                         const struct part *p = &parts->p[i];
                         if (chain && chain[i] != c)
                                 continue;
-                        struct kept *k = &v[n];
-                        *k = (struct kept){.mint_ms = p->mint_ms, .maxt_ms = p->maxt_ms, .ep = p->ep};
-                        k->a = choose(p, want, &k->b);
+                        Str count, data = choose(p, want, &count);
                         struct error *e = NULL;
-                        if (!k->a.p || !is_possible(k->a) || (k->b.p && !is_possible(k->b))) {
+                        if (!data.p || !is_possible(data) || (count.p && !is_possible(count))) {
                                 e = proxy_lose(q, error_new(ERROR_INVALID, "chunk from " STR_FMT ": no valid chunk found", STR_ARG(p->ep->address)));
                                 if (e)
                                         return e;
                                 continue;
                         }
-                        f->has_counts = f->has_counts || k->b.p;
-                        e = keep_bytes(q, &k->a);
+                        samples += MAX(samples_of(data), count.p ? samples_of(count) : 0);
+                        e = keep_bytes(q, &data);
                         if (!e)
-                                e = keep_bytes(q, &k->b);
+                                e = keep_bytes(q, &count);
                         if (e)
                                 return e;
-                        samples += MAX(samples_of(k->a), k->b.p ? samples_of(k->b) : 0);
-                        n++;
+                        if (counts)
+                                counts[n] = count;
+                        eps[n] = p->ep;
+                        v[n++] = (struct chunk){.mint_ms = p->mint_ms, .maxt_ms = p->maxt_ms, .encoding = CHUNK_XOR, .data = data};
                 }
                 ends[c] = n;
                 ends[n_chains + c] = samples;
                 f->base.samples_max += samples;
         }
         *ret = &f->base;
-        return keep_plain(q, f, n, parts);
+        f->is_plain = is_plain(f, parts);
+        return NULL;
 }
 
 /* --- native histograms --- */
