@@ -11,6 +11,18 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
+/* A series of the same chunk several times, which are decoded side by side, is the series of the one. */
+static void check_copies(const struct chunk *k, const struct samples *want)
+{
+        struct chunk copies[5] = {*k, *k, *k, *k, *k};
+        struct series s = {.chunks = copies, .n_chunks = ARRAY_LEN(copies)};
+        struct samples got = SAMPLES_INIT;
+        struct error *e = series_decode(&s, TIME_MS_MIN, TIME_MS_MAX, &got);
+        if (e || got.n != want->n || (got.n && (memcmp(got.t, want->t, got.n * sizeof *got.t) || memcmp(got.v, want->v, got.n * sizeof *got.v))))
+                abort();
+        samples_done(&got);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
         if (size > 1 << 14)
@@ -36,6 +48,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                         struct series s = {.chunks = &k, .n_chunks = 1};
                         e = series_decode(&s, TIME_MS_MIN, TIME_MS_MAX, &out);
                 }
+                if (!e)
+                        check_copies(&k, &out);
                 error_free(e);
         }
         samples_done(&out);

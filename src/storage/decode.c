@@ -297,7 +297,7 @@ struct error *series_decode_into(const struct series *s, TimeMs mint_ms, TimeMs 
 struct error *series_decode(const struct series *s, TimeMs mint_ms, TimeMs maxt_ms, struct samples *out)
 {
         samples_clear(out);
-        samples_reserve(out, series_samples_max(s, mint_ms, maxt_ms));
+        samples_reserve(out, MAX(series_samples_max(s, mint_ms, maxt_ms), (size_t)1)); /* columns that can be pointed into */
         size_t n = 0, skip = 0;
         int64_t every = 0;
         struct error *e = decode_into(s, mint_ms, maxt_ms, out->t, out->v, &n, &every, &skip);

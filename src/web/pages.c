@@ -255,7 +255,7 @@ void web_pages_free(struct web_pages *p)
 static bool web_is_ready(void *ctx)
 {
         const struct web *w = ctx;
-        return __atomic_load_n(&w->ready, __ATOMIC_SEQ_CST);
+        return w->ready; /* _Atomic */
 }
 
 void pages_register(struct web *w)
