@@ -61,7 +61,8 @@ static struct error *start_decode(struct conf_decoder *d, const struct yaml *y, 
                 conf_type_error(d, y, "string");
                 return NULL;
         }
-        if (time_parse(y->text, at))
+        int64_t *ms = at;
+        if (time_parse(y->text, ms) && *ms > -INT64_C(9000000000000) && *ms < INT64_C(9000000000000))   /* in nanoseconds it fits int64 */
                 return NULL;
         struct buf b = BUF_INIT(1 << 16);
         buf_put_go_quoted(&b, y->text);
@@ -201,9 +202,9 @@ static struct error *samples_append(struct run *r, int64_t till_ms)
                 struct promql_series_line *l = &r->lines[i];
                 for (; !e && r->next[i] < l->n; r->next[i]++) {
                         const struct promql_series_value *v = &l->values[r->next[i]];
-                        int64_t t = r->g->start_ms + (int64_t)r->next[i] * r->g->interval_ms;
+                        int64_t t;
                         SeriesRef ref;
-                        if (t > till_ms)
+                        if (__builtin_mul_overflow((int64_t)r->next[i], r->g->interval_ms, &t) || __builtin_add_overflow(t, r->g->start_ms, &t) || t > till_ms)
                                 break;
                         if (v->omitted)
                                 continue;
@@ -373,7 +374,11 @@ static bool evaluate(struct run *r)
         for (size_t i = 0; i < r->g->exprs.n; i++)
                 last_ms = MAX(last_ms, exprs[i].eval_ms);
         for (int64_t since_ms = 0; since_ms <= last_ms; since_ms += r->file->interval_ms) {
-                int64_t ts_ms = r->g->start_ms + since_ms;
+                int64_t ts_ms = r->g->start_ms + since_ms, ts_ns;
+                if (__builtin_mul_overflow(ts_ms, 1000000, &ts_ns)) {
+                        fail(r, "eval_time or start_timestamp is out of range");
+                        return false;
+                }
                 size_t before = r->errors->n;
                 struct error *e = samples_append(r, ts_ms);
                 if (e) {
@@ -381,12 +386,12 @@ static bool evaluate(struct run *r)
                 } else {
                         for (size_t i = 0; i < r->groups.n; i++) {
                                 struct rule_group *g = r->groups.p[i];
-                                rule_group_eval(g, ts_ms * 1000000);
+                                rule_group_eval(g, ts_ns);
                                 for (size_t k = 0; k < g->n_rules; k++) {
                                         if (!g->rules[k].last_error)
                                                 continue;
                                         struct buf t = BUF_INIT(64);
-                                        buf_put_go_duration(&t, ts_ms * 1000000);
+                                        buf_put_go_duration(&t, ts_ns);
                                         fail(r, "    rule: " STR_FMT ", time: %s, err: %s", STR_ARG(g->rules[k].name), buf_cstr(&t), g->rules[k].last_error);
                                         buf_done(&t);
                                 }

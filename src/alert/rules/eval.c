@@ -91,7 +91,7 @@ static bool has_same_labels(const struct rule_sample *v, size_t n, struct arena 
 
 struct error *rule_eval_recording(struct rule_group *g, struct rule *r, int64_t ts_ns, int64_t offset_ms, struct arena *a, struct query_result *ret_result, RuleSamples *ret)
 {
-        struct error *e = vector_of(g, r->query, ns_to_ms(ts_ns - offset_ms * 1000000), a, ret_result, ret);
+        struct error *e = vector_of(g, r->query, ns_to_ms(ns_sub(ts_ns, offset_ms * 1000000)), a, ret_result, ret);
         if (e)
                 return e;
         struct labels_builder b;
@@ -222,10 +222,10 @@ static bool alert_absent(struct rule *r, struct alert *a, int64_t ts_ns, bool *r
         if (a->state == ALERT_FIRING && r->keep_firing_ms > 0) {
                 if (a->keep_firing_ns == RULE_TIME_NONE)
                         a->keep_firing_ns = ts_ns;
-                keep = ts_ns - a->keep_firing_ns < r->keep_firing_ms * 1000000;
+                keep = ns_sub(ts_ns, a->keep_firing_ns) < r->keep_firing_ms * 1000000;
         }
         /* Resolved alerts stay for a while, so that they are sent again. */
-        *ret_forget = a->state == ALERT_PENDING || (a->resolved_ns != RULE_TIME_NONE && ts_ns - a->resolved_ns > RESOLVED_RETENTION_NS);
+        *ret_forget = a->state == ALERT_PENDING || (a->resolved_ns != RULE_TIME_NONE && ns_sub(ts_ns, a->resolved_ns) > RESOLVED_RETENTION_NS);
         if (a->state != ALERT_INACTIVE && !keep) {
                 a->state = ALERT_INACTIVE;
                 a->resolved_ns = ts_ns;
@@ -236,11 +236,11 @@ static bool alert_absent(struct rule *r, struct alert *a, int64_t ts_ns, bool *r
 static void alert_present(struct rule *r, struct alert *a, int64_t ts_ns)
 {
         int64_t hold_ns = r->hold_ms * 1000000;
-        if (a->state == ALERT_PENDING && ts_ns - a->active_ns >= hold_ns) {
+        if (a->state == ALERT_PENDING && ns_sub(ts_ns, a->active_ns) >= hold_ns) {
                 a->state = ALERT_FIRING;
                 a->fired_ns = ts_ns;
         }
-        if (a->state == ALERT_FIRING && ts_ns - a->active_ns < hold_ns) {       /* the rule's `for` became longer */
+        if (a->state == ALERT_FIRING && ns_sub(ts_ns, a->active_ns) < hold_ns) {       /* the rule's `for` became longer */
                 a->state = ALERT_PENDING;
                 a->fired_ns = a->last_sent_ns = a->keep_firing_ns = RULE_TIME_NONE;
         }
@@ -248,7 +248,7 @@ static void alert_present(struct rule *r, struct alert *a, int64_t ts_ns)
 
 struct error *rule_eval_alerting(struct rule_group *g, struct rule *r, int64_t ts_ns, int64_t offset_ms, struct arena *a, struct query_result *ret_result, RuleSamples *ret)
 {
-        TimeMs at_ms = ns_to_ms(ts_ns - offset_ms * 1000000);
+        TimeMs at_ms = ns_to_ms(ns_sub(ts_ns, offset_ms * 1000000));
         struct candidate *c = NULL;
         struct error *e = vector_of(g, r->query, at_ms, a, ret_result, ret);
         if (!e)
@@ -310,13 +310,13 @@ static bool needs_sending(const struct alert *a, int64_t ts_ns, int64_t delay_ns
                 return false;
         if (a->last_sent_ns == RULE_TIME_NONE)
                 return true;
-        return a->resolved_ns > a->last_sent_ns || a->last_sent_ns + delay_ns < ts_ns;
+        return a->resolved_ns > a->last_sent_ns || ns_add(a->last_sent_ns, delay_ns) < ts_ns;
 }
 
 void rule_send_alerts(struct rule_group *g, struct rule *r, int64_t ts_ns)
 {
         struct rules_manager *m = g->private->m;
-        int64_t delay_ns = m->o.resend_delay_ms * 1000000, valid_ns = 4 * MAX(g->interval_ms * 1000000, delay_ns);
+        int64_t delay_ns = m->o.resend_delay_ms * 1000000, valid_ns = ns_times(MAX(g->interval_ms * 1000000, delay_ns), 4);
         struct arena a;
         VEC(struct rule_notice) notices = VEC_INIT;
         struct buf url = BUF_INIT(16 << 20);
@@ -331,7 +331,7 @@ void rule_send_alerts(struct rule_group *g, struct rule *r, int64_t ts_ns)
                 if (!needs_sending(al, ts_ns, delay_ns))
                         continue;
                 al->last_sent_ns = ts_ns;
-                al->valid_until_ns = ts_ns + valid_ns;
+                al->valid_until_ns = ns_add(ts_ns, valid_ns);
                 vec_push(&notices, (struct rule_notice){.labels = labels_dup(&a, al->key.labels), .annotations = labels_dup(&a, al->annotations), .starts_ns = al->fired_ns,
                                                         .ends_ns = al->resolved_ns != RULE_TIME_NONE ? al->resolved_ns : al->valid_until_ns, .generator_url = buf_str(&url)});
         }

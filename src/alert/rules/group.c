@@ -209,7 +209,7 @@ void rule_group_mark_stale(struct rule_group *g, int64_t ts_ns)
         struct error *e = storage_appender(p->m->o.results, &app);
         if (!e) {
                 for (size_t i = 0; i < p->stale.n; i++)
-                        append_stale(g, app, 0, p->stale.p[i], ns_to_ms(ts_ns - rule_group_offset_ms(g) * 1000000));
+                        append_stale(g, app, 0, p->stale.p[i], ns_to_ms(ns_sub(ts_ns, rule_group_offset_ms(g) * 1000000)));
                 e = appender_commit(app);
         }
         if (e) {
@@ -355,7 +355,7 @@ static void rule_run(struct group_run *run, struct rule *r)
                 run->samples += samples.n;
                 if (r->is_alert)
                         rule_send_alerts(g, r, run->ts_ns);
-                e = results_store(g, r, &samples, ns_to_ms(run->ts_ns - offset_ms * 1000000));
+                e = results_store(g, r, &samples, ns_to_ms(ns_sub(run->ts_ns, offset_ms * 1000000)));
                 rule_set_error(g, r, e);
         }
         error_free(e);
@@ -450,8 +450,8 @@ static uint64_t group_hash(const struct rule_group *g)
 
 int64_t rule_group_slot_ns(const struct rule_group *g, int64_t ns)
 {
-        int64_t interval = g->interval_ms * 1000000, offset = (int64_t)(group_hash(g) % (uint64_t)interval), moved = ns - offset;
-        return moved - moved % interval + offset;
+        int64_t interval = g->interval_ms * 1000000, offset = (int64_t)(group_hash(g) % (uint64_t)interval), moved = ns_sub(ns, offset);
+        return ns_add(moved - moved % interval, offset);
 }
 
 /* ---- restoring ---- */
@@ -474,12 +474,12 @@ static void alert_restore(struct rules_manager *m, const struct rule *r, struct 
         int64_t down_ns = t_ms / 1000 * 1000000000, hold_ns = r->hold_ms * 1000000, grace_ns = m->o.grace_period_ms * 1000000;
         if (!(v >= -1e9 && v <= 9e9))
                 return;
-        int64_t active_ns = (int64_t)v * 1000000000, remaining = hold_ns - (down_ns - active_ns);
+        int64_t active_ns = (int64_t)v * 1000000000, remaining = ns_sub(hold_ns, ns_sub(down_ns, active_ns));
         /* It was firing: the next evaluation makes it fire again. Else what is left of `for` counts, but at least the grace period. */
         if (remaining > 0 && remaining < grace_ns)
-                active_ns = ts_ns + grace_ns - hold_ns;
+                active_ns = ns_sub(ns_add(ts_ns, grace_ns), hold_ns);
         else if (remaining > 0)
-                active_ns += ts_ns - down_ns;
+                active_ns = ns_add(active_ns, ns_sub(ts_ns, down_ns));
         a->active_ns = active_ns;
 }
 

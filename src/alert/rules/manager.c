@@ -134,12 +134,12 @@ static void group_job(void *arg)
         struct rules_manager *m = p->m;
         int64_t interval = g->interval_ms * 1000000;
         if (p->iterations > 0) {
-                int64_t steps = (wall_ns(m) - p->eval_ts_ns) / interval;
+                int64_t steps = ns_sub(wall_ns(m), p->eval_ts_ns) / interval;
                 if (steps > 1 && p->metrics.missed) {
                         metric_add(p->metrics.missed, (double)(steps - 1));
                         metric_add(p->metrics.scheduled, (double)(steps - 1));
                 }
-                p->eval_ts_ns += (steps == 0 ? 1 : steps) * interval;
+                p->eval_ts_ns = ns_add(p->eval_ts_ns, ns_times(interval, steps == 0 ? 1 : steps));
         }
         rule_group_iterate(g, p->eval_ts_ns);
         p->iterations++;
@@ -148,7 +148,7 @@ static void group_job(void *arg)
                 rule_group_restore(g, wall_ns(m));
         mutex_lock(&m->mu);
         int64_t now = time_mono_ns();
-        p->tick_ns += interval;
+        p->tick_ns = ns_add(p->tick_ns, interval);
         if (now - p->tick_ns > interval)
                 p->tick_ns += (now - p->tick_ns) / interval * interval;
         p->busy = false;
@@ -196,8 +196,8 @@ static void schedule_run(void *arg)
 static void group_schedule_locked(struct rules_manager *m, struct rule_group *g)
 {
         int64_t now = wall_ns(m);
-        g->private->eval_ts_ns = rule_group_slot_ns(g, now) + g->interval_ms * 1000000;
-        g->private->tick_ns = time_mono_ns() + (g->private->eval_ts_ns - now);
+        g->private->eval_ts_ns = ns_add(rule_group_slot_ns(g, now), g->interval_ms * 1000000);
+        g->private->tick_ns = ns_add(time_mono_ns(), ns_sub(g->private->eval_ts_ns, now));
         g->private->scheduled = true;
         vec_push(&m->scheduled, g);
         cond_broadcast(&m->changed);
@@ -379,7 +379,7 @@ static void groups_swap(struct rules_manager *m, GroupVec *fresh)
                 /* Renamed rules have two intervals to write their series anew. */
                 rule_group_retire(old.p[i]);
                 memset(&old.p[i]->private->metrics, 0, sizeof old.p[i]->private->metrics);
-                vec_push(&m->departed, (struct departed){old.p[i], time_mono_ns() + 2 * old.p[i]->interval_ms * 1000000, wall_ns(m)});
+                vec_push(&m->departed, (struct departed){old.p[i], ns_add(time_mono_ns(), ns_times(old.p[i]->interval_ms * 1000000, 2)), wall_ns(m)});
         }
         cond_broadcast(&m->changed);
         mutex_unlock(&m->mu);

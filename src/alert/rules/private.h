@@ -90,6 +90,22 @@ struct error *rule_eval_recording(struct rule_group *g, struct rule *r, int64_t 
 struct error *rule_eval_alerting(struct rule_group *g, struct rule *r, int64_t ts_ns, int64_t offset_ms, struct arena *a, struct query_result *ret_result, RuleSamples *ret) MUST_CHECK;
 void rule_send_alerts(struct rule_group *g, struct rule *r, int64_t ts_ns);
 int64_t rule_group_offset_ms(const struct rule_group *g);
+/* Intervals and holds may be centuries: times stop at the ends of int64. */
+static inline int64_t ns_add(int64_t a, int64_t b)
+{
+        int64_t r;
+        return __builtin_add_overflow(a, b, &r) ? (b < 0 ? INT64_MIN + 1 : INT64_MAX) : r;
+}
+static inline int64_t ns_sub(int64_t a, int64_t b)
+{
+        int64_t r;
+        return __builtin_sub_overflow(a, b, &r) ? (b > 0 ? INT64_MIN + 1 : INT64_MAX) : r;
+}
+static inline int64_t ns_times(int64_t ns, int64_t n)
+{
+        int64_t r;
+        return __builtin_mul_overflow(ns, n, &r) ? INT64_MAX : r;
+}
 static inline int64_t ns_to_ms(int64_t ns)              /* as timestamp.FromTime */
 {
         int64_t q = ns / 1000000;
