@@ -2,6 +2,7 @@
 """coeus promtool: recorded command lines of the original with exit status and output."""
 import json
 import os
+import shutil
 import subprocess
 import time
 
@@ -43,6 +44,50 @@ def test_recorded_cases(t):
     if wrong:
         raise Failed(f"{len(wrong)} of {len(wrong) + same} differ:\n" + "\n".join(wrong[:10]))
     check(same >= 9, f"only {same} cases were run")
+
+
+def sections(text):
+    """Of analyze: the lists with equals in some order, and which of the least are shown left out, for the original has no order there."""
+    out = []
+    for part in text.split("\n\n"):
+        lines = part.split("\n")
+        rows = [x.split(" ", 1) for x in lines[1:] if x and x[0].isdigit()]
+        least = min((int(n) for n, _ in rows), default=0)
+        out.append([lines[0], sorted((int(n), name if int(n) > least else "") for n, name in rows)] if rows and lines[0].endswith(":") else lines)
+    return out
+
+
+def test_tsdb(t):
+    """Recorded lines over tsdb/killed, which stays as it was."""
+    folder = os.path.join(os.path.dirname(SHARED), "tsdb")
+    if not os.path.exists(os.path.join(folder, "promtool.json")):
+        t.skip("tsdb/promtool.json is not there (../shared/conformance or $COEUS_SHARED)")
+    with open(os.path.join(folder, "promtool.json")) as f:
+        cases = json.load(f)
+    data = t.path("data")
+    shutil.copytree(os.path.join(folder, "killed", "data"), data)
+    for at, _, files in os.walk(data):
+        os.chmod(at, 0o755)
+        for name in files:
+            os.chmod(os.path.join(at, name), 0o644)
+
+    def content():
+        out = {}
+        for at, _, files in os.walk(data):
+            for name in files:
+                with open(os.path.join(at, name), "rb") as f:
+                    out[os.path.join(at, name)] = f.read()
+        return out
+    before = content()
+    for c in cases:
+        code, out, err = promtool(*[data if a == "DATA" else a for a in c["args"]])
+        check_eq((code, err), (c["exit"], c["stderr"]), str(c["args"]))
+        canonical = sections if "analyze" in c["args"] else str
+        check_eq(canonical(out), canonical(c["stdout"]), str(c["args"]))
+    check(content() == before, "the directory is another")
+    check(len(cases) >= 8, f"only {len(cases)} cases were run")
+    code, out, err = promtool("tsdb", "dump", "--format=seriesjson", '--match={code="500",instance="a"}', data)
+    check_eq((code, out, err), (0, '{"__name__":"requests_total","code":"500","instance":"a","job":"api"}\n', ""))
 
 
 def test_command_line(t):
