@@ -148,6 +148,16 @@ static Labels labels_now(void *ctx, struct arena *a)
         return labels_dup(a, ((struct up_bucket *)ctx)->o.labels);
 }
 
+/* The list of what was uploaded may be of another bucket, or of this one before somebody emptied it: what only the list has would never go from here. */
+static bool is_held(void *ctx, Ulid id)
+{
+        struct up_bucket *b = ctx;
+        mutex_lock(&b->mu);
+        bool is = held_has(&b->held, id);
+        mutex_unlock(&b->mu);
+        return is;
+}
+
 static bool merged_waits(struct up_bucket *b)
 {
         BlockVec blocks = VEC_INIT;
@@ -274,6 +284,7 @@ static struct error *shipper_make(struct up_bucket *b, bool with_merged, struct 
         struct shipper_opts o = {.dir = b->o.data_dir,
                                  .bucket = b->bucket,
                                  .labels = labels_now,
+                                 .is_held = is_held,
                                  .ctx = b,
                                  .source = "sidecar",
                                  .upload_compacted = with_merged,

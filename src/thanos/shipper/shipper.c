@@ -14,6 +14,7 @@ struct shipper {
         char *dir, *list_path, *source;
         struct bucket *bucket;
         Labels (*labels)(void *ctx, struct arena *a);
+        bool (*is_held)(void *ctx, Ulid id);
         void *ctx;
         bool upload_compacted, allow_out_of_order, skip_corrupted, with_hashes;
         bool is_clean; /* leftovers of the process before us are gone */
@@ -36,6 +37,7 @@ struct error *shipper_new(const struct shipper_opts *o, struct shipper **ret)
         s->source = str_dup(str_from(o->source));
         s->bucket = o->bucket;
         s->labels = o->labels;
+        s->is_held = o->is_held;
         s->ctx = o->ctx;
         s->upload_compacted = o->upload_compacted;
         s->allow_out_of_order = o->allow_out_of_order;
@@ -263,7 +265,7 @@ static struct error *ship(struct round *r, const struct thanos_meta *m)
 static struct error *visit(struct round *r, const struct thanos_meta *m)
 {
         struct shipper *s = r->s;
-        bool is_there = list_has(&s->list, m->block.ulid);
+        bool is_there = list_has(&s->list, m->block.ulid) && (!s->is_held || s->is_held(s->ctx, m->block.ulid));
         struct error *e = NULL;
         if (!is_there) {
                 if (m->block.stats.samples == 0 || (m->block.level > 1 && !s->upload_compacted))

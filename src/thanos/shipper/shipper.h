@@ -31,6 +31,8 @@ struct shipper_opts {
         const char *source;                                     /* "sidecar", "ruler", … */
         const char *hash_func;                                  /* NULL or "": no hashes of files in meta.json; "SHA256" */
         const char *meta_file_name;                             /* NULL or "": SHIPPER_META_FILE */
+        bool (*is_held)(void *ctx, Ulid id);                    /* NULL: the list is believed; else the bucket is asked about blocks of the list that are
+                                                                 * not held, and those that are not there go again */
         bool upload_compacted;                                  /* blocks of level 2 and above too, unless they overlap one that is there */
         bool allow_out_of_order;                                /* go on after a failure, and without the check for overlaps */
         bool skip_corrupted;                                    /* go on past blocks whose meta.json cannot be read */

@@ -218,6 +218,32 @@ static void list_is_lost(const char *content)
         done(&f);
 }
 
+static bool holds_first(UNUSED void *ctx, Ulid id)
+{
+        Ulid first;
+        CHECK(ulid_parse(STR(ID1), &first));
+        return ulid_cmp(id, first) == 0;
+}
+
+TEST(shipper, what_is_held_by_nobody_goes_again_though_it_is_in_the_list)
+{
+        struct fixture f = setup();
+        block(&f, ID1, 0, 2, 1, 10);
+        block(&f, ID2, 2, 2, 1, 10);
+        block(&f, ID3, 4, 2, 1, 10);
+        begin(&f);
+        check_sync(&f, 3);
+        CHECK_OK(dir_remove_all(f.store)); /* another bucket with the same list */
+        put(f.store, ID2 "/meta.json", "{}");
+        check_sync(&f, 0);
+        f.o.is_held = holds_first;
+        begin(&f);
+        check_sync(&f, 1);
+        check_objects(&f, ID2 "/meta.json " WHOLE(ID3));
+        CHECK(has_uploaded(&f, ID1) && has_uploaded(&f, ID2) && has_uploaded(&f, ID3));
+        done(&f);
+}
+
 TEST(shipper, without_its_list_it_asks_the_bucket)
 {
         log_set_level(STR("error"));
