@@ -91,10 +91,14 @@ struct error *bucket_store_new(const struct bucket_store_opts *o, struct bucket_
                 s->o.sync_threads = 20;
         if (!s->o.series_batch)
                 s->o.series_batch = 10000;
-        if (!s->o.chunk_window_bytes)
-                s->o.chunk_window_bytes = 8 << 20;
-        /* A request to a disk costs microseconds, to a remote store milliseconds. */
+        /* A request to a disk costs microseconds, to a remote store milliseconds: there fewer and larger reads are worth the memory. */
         bool is_remote = strcmp(bucket_provider(s->o.bucket), "S3") == 0;
+        if (!s->o.series_all)
+                s->o.series_all = is_remote ? 32768 : 4096;
+        if (!s->o.series_least)
+                s->o.series_least = is_remote ? 1000 : 256;
+        if (!s->o.chunk_window_bytes)
+                s->o.chunk_window_bytes = is_remote ? 8 << 20 : 2 << 20;
         if (!s->o.gap_bytes)
                 s->o.gap_bytes = is_remote ? 512 << 10 : 32 << 10;
         if (s->o.io_threads <= 0)

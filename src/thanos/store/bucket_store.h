@@ -33,8 +33,9 @@ struct bucket_store_opts {
         int selects_max;                            /* at once, others wait; 0: 20 */
         int sync_threads;                           /* 0: 20 */
         int io_threads;                             /* ranged reads of all selects, beside them; 0: by the provider */
-        size_t series_batch;                        /* 0: 10000 */
-        uint64_t chunk_window_bytes;                /* of all blocks of a select; 0: 8 MiB */
+        size_t series_batch;                        /* of one block, at most; 0: 10000 */
+        size_t series_all, series_least;            /* of all blocks of a select together, but of each so many; 0: by the provider */
+        uint64_t chunk_window_bytes;                /* of all blocks of a select; 0: by the provider */
         uint64_t gap_bytes;                         /* ranges closer than this are read as one; 0: by the provider */
         bool is_lazy_header;                        /* headers are opened by the first query, and closed when idle */
         bool is_lazy_download;                      /* and built by it */

@@ -16,7 +16,7 @@
 #include "codec/varint.h"
 #include "thanos/store/store_impl.h"
 
-enum { ENTRY_GUESS_BYTES = 1024, NEXT_CHUNK_MAX_BYTES = 64 << 10, BATCH_SERIES_ALL = 32768, BATCH_SERIES_LEAST = 1000, CHUNK_STEP_MAX_BYTES = 1 << 20 };
+enum { ENTRY_GUESS_BYTES = 1024, NEXT_CHUNK_MAX_BYTES = 64 << 10, CHUNK_STEP_MAX_BYTES = 1 << 20 };
 #define STREAM_ARENA_BYTES ((size_t)1 << 30)
 
 struct held {
@@ -105,7 +105,7 @@ struct error *block_stream_new(struct store_block *b, const struct store_request
         s->c = c;
         s->limits = limits;
         /* With many blocks open at once each holds fewer series. */
-        size_t share = n_streams > BATCH_SERIES_ALL / BATCH_SERIES_LEAST ? BATCH_SERIES_LEAST : BATCH_SERIES_ALL / (n_streams ? n_streams : 1);
+        size_t share = MAX(b->store->o.series_all / MAX(n_streams, (size_t)1), b->store->o.series_least);
         s->batch_series = MIN(b->store->o.series_batch, share);
         s->window_bytes = window_bytes;
         arena_init(&s->life, STREAM_ARENA_BYTES);
