@@ -361,7 +361,7 @@ struct error *prom_get(struct prom *p, const char *path, Str query, const struct
         struct error *e = prom_fetch(p, path, query, w, &ret->body, &status);
         if (e) {
                 *ret_code = code_of_error(e);
-                return error_wrap(e, "perform GET request against %s%s", p->base, path);
+                return error_wrap(e, "perform GET request against %s", path); /* the inner error has the URL, without its password */
         }
         e = judge(ret, status);
         if (e)

@@ -319,3 +319,20 @@ TEST(sidecar_query, matchers_are_quoted)
         buf_done(&b);
         matcher_vec_done(&m);
 }
+
+/* --- errors --- */
+
+TEST(sidecar_prom, an_error_does_not_show_the_password_of_the_url)
+{
+        const struct http_client_conf conf = {0};
+        struct prom *p;
+        struct prom_answer x;
+        int code;
+        CHECK_OK(prom_new("http://u:geheim@127.0.0.1:1/pre", &conf, &p));
+        struct error *e = prom_get(p, "/api/v1/labels", STR(""), &(struct prom_wait){.deadline_ms = time_mono_ms() + 60000}, &x, &code);
+        CHECK(e && str_contains(str_from(error_str(e)), STR("127.0.0.1:1/pre/api/v1/labels")));
+        CHECK(e && !str_contains(str_from(error_str(e)), STR("geheim")));
+        error_free(e);
+        prom_answer_done(&x);
+        prom_free(p);
+}
