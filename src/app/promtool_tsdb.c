@@ -63,8 +63,10 @@ static void print_table(Str text)
         size_t width[COLUMNS] = {0};
         Str rest = text, row, cell;
         while (str_next(&rest, '\n', &row))
-                for (size_t i = 0; i < COLUMNS && str_next(&row, '\t', &cell); i++)
-                        width[i] = MAX(width[i], MAX(cell.n + PADDING, (size_t)WIDTH_MIN));
+                for (size_t i = 0; i < COLUMNS && str_next(&row, '\t', &cell); i++) {
+                        size_t wide = MAX(cell.n + PADDING, (size_t)WIDTH_MIN);
+                        width[i] = MAX(width[i], wide);
+                }
         rest = text;
         while (str_next(&rest, '\n', &row)) {
                 for (size_t i = 0; i < COLUMNS && str_next(&row, '\t', &cell); i++)

@@ -158,6 +158,16 @@ TEST(doctor, the_newest_block_of_each_stream_has_an_age_and_holes_are_told)
         judge(f);
         says("finding bucket: there is no block in it | The first comes one and a half block ranges (3h) after Prometheus started.");
         CHECK_I64(exit_code, 1);
+        struct doctor_prometheus p = prometheus(a, "http://one:9090");
+        f.prometheus = &p;
+        f.n_prometheus = 1;
+        judge(f);
+        says("finding bucket: there is no block in it | ");
+        p.lowest_ms = NOW - 3 * HOUR;   /* it began just now: nothing is wrong */
+        judge(f);
+        says("ok bucket: there is no block in it yet: the first comes one and a half block ranges (3h) after the first sample\n");
+        says_not("finding bucket");
+        f.n_prometheus = 0;
         bucket.problem = STR("AccessDenied");
         judge(f);
         says("unknown bucket: AccessDenied | Check the bucket's configuration");

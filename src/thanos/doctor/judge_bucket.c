@@ -146,6 +146,31 @@ static void judge_partial(struct judge *j, const struct doctor_bucket *b)
         }
 }
 
+/* Do all the Prometheus that were asked have too few samples yet for a block? */
+static bool is_new_install(const struct judge *j, int64_t range)
+{
+        for (size_t i = 0; i < j->f->n_prometheus; i++) {
+                TimeMs lowest = j->f->prometheus[i].lowest_ms;
+                if (lowest == TIME_MS_MIN || j->f->now_ms - lowest > 2 * range + GRACE_MAX_MS)
+                        return false;
+        }
+        return j->f->n_prometheus > 0;
+}
+
+static void judge_empty(struct judge *j, const struct doctor_bucket *b)
+{
+        int64_t range = block_range_of(j, (Labels){NULL, 0});
+        Str first = say_duration(j->a, range * 3 / 2);
+        if (is_new_install(j, range))
+                say(j, DOCTOR_OK, "bucket", b->name,
+                    arena_printf(j->a, "there is no block in it yet: the first comes one and a half block ranges (" STR_FMT ") after the first sample", STR_ARG(first)), STR(""));
+        else
+                say(j, DOCTOR_FINDING, "bucket", b->name, STR("there is no block in it"),
+                    arena_printf(j->a, "The first comes one and a half block ranges (" STR_FMT ") after Prometheus started. If it is later than that, check that this is the "
+                                       "bucket (a folder that is not there is an empty one), and the sidecar's --objstore.config and its log.",
+                                 STR_ARG(first)));
+}
+
 void judge_bucket(struct judge *j, const struct doctor_bucket *b)
 {
         if (b->problem.n) {
@@ -163,10 +188,7 @@ void judge_bucket(struct judge *j, const struct doctor_bucket *b)
         for (size_t i = 0; i < groups.n; i++)
                 judge_holes(j, b, &groups.p[i]);
         if (streams.n == 0)
-                say(j, DOCTOR_FINDING, "bucket", b->name, STR("there is no block in it"),
-                    arena_printf(j->a, "The first comes one and a half block ranges (" STR_FMT ") after Prometheus started. If it is later than that, check the sidecar's "
-                                       "--objstore.config and its log.",
-                                 STR_ARG(say_duration(j->a, block_range_of(j, (Labels){NULL, 0}) * 3 / 2))));
+                judge_empty(j, b);
         judge_partial(j, b);
         streams_done(&streams);
         streams_done(&groups);
