@@ -154,12 +154,17 @@ async function boardDrawn(page) {
         return page.locator("[data-panel]").first();
 }
 
+// What axe finds and still finds a second later: while colours change, text of the new ones may stand on a ground of the old ones.
 async function axeFindings(page) {
         await page.evaluate(axe); // not as a script element: the page's content policy refuses that, as it should
-        const { violations } = await page.evaluate(() => globalThis.axe.run(document, { resultTypes: ["violations"] }));
-        return violations
-                .filter((v) => ["serious", "critical"].includes(v.impact))
-                .map((v) => `${v.id}: ${v.nodes.map((n) => n.target.join(" ")).slice(0, 3)}`);
+        for (let tries = 5; ; tries--) {
+                const { violations } = await page.evaluate(() => globalThis.axe.run(document, { resultTypes: ["violations"] }));
+                const found = violations
+                        .filter((v) => ["serious", "critical"].includes(v.impact))
+                        .map((v) => `${v.id}: ${v.nodes.map((n) => n.target.join(" ")).slice(0, 3)}`);
+                if (!found.length || tries === 1) return found;
+                await page.waitForTimeout(250);
+        }
 }
 
 const editor = (page, n = 1) => page.getByRole("textbox", { name: `Expression of query ${n}` });
