@@ -296,13 +296,9 @@ static struct error *mq_select(struct querier *base, const struct select_hints *
 
 static void sort_unique(StrVec *v, size_t from, size_t limit)
 {
-        if (v->n > from + 1)
-                qsort(v->p + from, v->n - from, sizeof *v->p, str_cmp_qsort);
-        size_t w = from;
-        for (size_t i = from; i < v->n; i++)
-                if (w == from || !str_eq(v->p[w - 1], v->p[i]))
-                        v->p[w++] = v->p[i];
-        v->n = limit && w - from > limit ? from + limit : w;
+        strs_sort_unique(v, from);
+        if (limit && v->n - from > limit)
+                v->n = from + limit;
 }
 
 static struct error *mq_label_names(struct querier *base, const struct matcher *const *m, size_t n_m, size_t limit, StrVec *ret)

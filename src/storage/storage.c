@@ -6,6 +6,18 @@ ERROR_SENTINEL(error_duplicate_sample, ERROR_INVALID, "duplicate sample for time
 ERROR_SENTINEL(error_out_of_bounds, ERROR_INVALID, "out of bounds");
 ERROR_SENTINEL(error_too_old_sample, ERROR_INVALID, "too old sample");
 
+void strs_sort_unique(StrVec *v, size_t from)
+{
+        if (v->n < from + 2)
+                return;
+        qsort(v->p + from, v->n - from, sizeof *v->p, str_cmp_qsort);
+        size_t n = from + 1;
+        for (size_t i = n; i < v->n; i++)
+                if (!str_eq(v->p[i], v->p[n - 1]))
+                        v->p[n++] = v->p[i];
+        v->n = n;
+}
+
 struct error *querier_select(struct querier *q, const struct select_hints *h, const struct matcher *const *m, size_t n_m, struct series_set **ret)
 {
         return q->ops->select(q, h, m, n_m, ret);

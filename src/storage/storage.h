@@ -26,6 +26,8 @@
 
 typedef uint64_t SeriesRef;             /* of one storage, for the life of the process; 0: none */
 typedef VEC(Str) StrVec;
+/* Sorts the strings from `from` on, each of them once. */
+void strs_sort_unique(StrVec *v, size_t from);
 
 /* Values are the bytes on disk.  Upstream: tsdb/chunkenc/chunk.go. */
 enum chunk_encoding {

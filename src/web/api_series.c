@@ -111,20 +111,6 @@ static void series(struct api *a)
         lookup_done(&l);
 }
 
-/* Sorted and unique, in place. */
-static void strs_unite(StrVec *v)
-{
-        if (v->n == 0)
-                return;
-        qsort(v->p, v->n, sizeof *v->p, str_cmp_qsort);
-        size_t n = 1;
-        for (size_t i = 1; i < v->n; i++) {
-                if (!str_eq(v->p[i], v->p[n - 1]))
-                        v->p[n++] = v->p[i];
-        }
-        v->n = n;
-}
-
 /* name NULL: label names. */
 static void names_or_values(struct api *a, const Str *name)
 {
@@ -146,7 +132,7 @@ static void names_or_values(struct api *a, const Str *name)
                 api_fail_error(a, kind == API_INTERNAL ? API_EXECUTION : kind, e, NULL);
         } else {
                 if (n_sets > 1)
-                        strs_unite(&all);
+                        strs_sort_unique(&all, 0);
                 bool cut = l.limit && all.n > l.limit;
                 api_begin(a);
                 buf_putc(&a->out, '[');

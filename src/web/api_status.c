@@ -95,22 +95,27 @@ static void runtimeinfo(struct api *a)
         free(retention);
 }
 
-void web_put_buildinfo(struct web *w, struct buf *b)
+void json_put_buildinfo(struct buf *b, const char *version, const char *revision, const char *branch, const char *user, const char *date)
 {
-        const struct web_opts *o = &w->o;
         buf_putc(b, '{');
-        json_put_member(b, "version", str_from(o->version));
+        json_put_member(b, "version", str_from(version));
         buf_putc(b, ',');
-        json_put_member(b, "revision", str_from(o->revision));
+        json_put_member(b, "revision", str_from(revision));
         buf_putc(b, ',');
-        json_put_member(b, "branch", str_from(o->branch));
+        json_put_member(b, "branch", str_from(branch));
         buf_putc(b, ',');
-        json_put_member(b, "buildUser", str_from(o->build_user));
+        json_put_member(b, "buildUser", str_from(user));
         buf_putc(b, ',');
-        json_put_member(b, "buildDate", str_from(o->build_date));
+        json_put_member(b, "buildDate", str_from(date));
         buf_putc(b, ',');
         json_put_member(b, "goVersion", STR(""));
         buf_putc(b, '}');
+}
+
+void web_put_buildinfo(struct web *w, struct buf *b)
+{
+        const struct web_opts *o = &w->o;
+        json_put_buildinfo(b, o->version, o->revision, o->branch, o->build_user, o->build_date);
 }
 
 static void buildinfo(struct api *a)

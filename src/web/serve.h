@@ -86,6 +86,8 @@ void json_put_time_ns(struct buf *b, int64_t ns);       /* "2026-11-24T21:12:57.
 void json_put_ms(struct buf *b, TimeMs t);              /* 1.5 as 1.500; whole seconds without a point */
 void json_put_point(struct buf *b, TimeMs t, double v); /* [1.500,"2"] */
 void json_put_strs(struct buf *b, const Str *v, size_t n);
+/* What status/buildinfo and /version tell. */
+void json_put_buildinfo(struct buf *b, const char *version, const char *revision, const char *branch, const char *user, const char *date);
 
 struct storage *web_storage(struct web *w);
 struct storage *web_whole_storage(struct web *w);       /* for answers that cannot say that something is missing */

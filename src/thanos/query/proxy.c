@@ -307,18 +307,6 @@ static struct error *take_answer(struct proxy_querier *q, const struct asked *x,
         return e || !more ? e : error_new(ERROR_INVALID, "more than one answer in the call");
 }
 
-static void sort_unique(StrVec *v)
-{
-        if (v->n < 2)
-                return;
-        qsort(v->p, v->n, sizeof *v->p, str_cmp_qsort);
-        size_t n = 1;
-        for (size_t i = 1; i < v->n; i++)
-                if (!str_eq(v->p[i], v->p[n - 1]))
-                        v->p[n++] = v->p[i];
-        v->n = n;
-}
-
 static struct error *fan_out(struct proxy_querier *q, const char *path, Str request, bool names,
                              const struct matcher *const *m, size_t n_m, StrVec *to)
 {
@@ -355,7 +343,7 @@ static struct error *fan_out(struct proxy_querier *q, const char *path, Str requ
 
 static void give(StrVec *from, size_t limit, StrVec *ret)
 {
-        sort_unique(from);
+        strs_sort_unique(from, 0);
         for (size_t i = 0; i < from->n && (!limit || i < limit); i++)
                 vec_push(ret, from->p[i]);
         vec_done(from);

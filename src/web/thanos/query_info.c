@@ -114,21 +114,8 @@ static void runtimeinfo(struct api *a)
 static void buildinfo(struct api *a)
 {
         const struct query_api_opts *o = &query_api_of(a)->o;
-        struct buf *b = &a->out;
         api_begin(a);
-        buf_putc(b, '{');
-        json_put_member(b, "version", str_from(o->version));
-        buf_putc(b, ',');
-        json_put_member(b, "revision", str_from(o->revision));
-        buf_putc(b, ',');
-        json_put_member(b, "branch", str_from(o->branch));
-        buf_putc(b, ',');
-        json_put_member(b, "buildUser", str_from(o->build_user));
-        buf_putc(b, ',');
-        json_put_member(b, "buildDate", str_from(o->build_date));
-        buf_putc(b, ',');
-        json_put_member(b, "goVersion", STR(""));
-        buf_putc(b, '}');
+        json_put_buildinfo(&a->out, o->version, o->revision, o->branch, o->build_user, o->build_date);
         query_api_end(a, NULL, 0);
 }
 

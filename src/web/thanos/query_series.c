@@ -164,19 +164,6 @@ static void series(struct api *a)
         lookup_done(&l);
 }
 
-/* Sorted and unique, in place. */
-static void strs_unite(StrVec *v)
-{
-        if (v->n < 2)
-                return;
-        qsort(v->p, v->n, sizeof *v->p, str_cmp_qsort);
-        size_t n = 1;
-        for (size_t i = 1; i < v->n; i++)
-                if (!str_eq(v->p[i], v->p[n - 1]))
-                        v->p[n++] = v->p[i];
-        v->n = n;
-}
-
 /* name NULL: label names. Replica labels are told, as upstream does. */
 static void names_or_values(struct api *a, const Str *name)
 {
@@ -198,7 +185,7 @@ static void names_or_values(struct api *a, const Str *name)
                 fail(a, e);
         } else {
                 if (n_sets > 1)
-                        strs_unite(&all);
+                        strs_sort_unique(&all, 0);
                 StrVec warnings = VEC_INIT;
                 querier_warnings(l.q, &warnings);
                 query_api_no_store(a, warnings.p, warnings.n);
