@@ -14,41 +14,15 @@ from harness.venv import certificates, venv_python
 CLIENT = r'''
 import json, os, sys
 import grpc
+sys.path.insert(0, sys.argv[4])
+from e2e.pb_fields import fields
 
-port, folder, what, tls = int(sys.argv[1]), sys.argv[2], sys.argv[3], sys.argv[4:]
+port, folder, what, tls = int(sys.argv[1]), sys.argv[2], sys.argv[3], sys.argv[5:]
 METHODS = {"store": ("/thanos.Store/", "/thanos.info.Info/"), "api": ("/thanos.Rules/", "/thanos.Targets/", "/thanos.Metadata/", "/thanos.Exemplars/")}[what]
 # What is never the same twice, by message and field: times of evaluations and scrapes, durations.
 MOVES = {("group", 5), ("group", 6), ("recording", 6), ("recording", 7), ("alert", 10), ("alert", 11), ("instance", 4), ("active", 7), ("active", 8)}
 KINDS = {("rules", 1): "group", ("group", 3): "rule", ("rule", 1): "recording", ("rule", 2): "alert", ("alert", 7): "instance",
          ("targets", 1): "discovery", ("discovery", 1): "active"}
-
-
-def fields(b):
-    """(number, value) of each field; bytes of a message or string, else the number."""
-    at = 0
-
-    def varint():
-        nonlocal at
-        v = shift = 0
-        while True:
-            x = b[at]
-            at += 1
-            v |= (x & 127) << shift
-            shift += 7
-            if x < 128:
-                return v
-    while at < len(b):
-        key = varint()
-        if key & 7 == 2:
-            n = varint()
-            yield key >> 3, b[at:at + n]
-            at += n
-        elif key & 7 == 1:
-            yield key >> 3, b[at:at + 8]
-            at += 8
-        else:
-            assert key & 7 == 0, key
-            yield key >> 3, varint()
 
 
 def still(kind, b):
@@ -133,7 +107,7 @@ def sidecar(t, prometheus_port, *flags, ready=True, tsdb="data"):
 
 
 def ask_recorded(t, p, what, *tls):
-    r = subprocess.run([venv_python(t), t.write("client.py", CLIENT), str(p.grpc_port), shared(t, "grpc"), what, *tls], capture_output=True, text=True, timeout=120, check=False)
+    r = subprocess.run([venv_python(t), t.write("client.py", CLIENT), str(p.grpc_port), shared(t, "grpc"), what, os.path.join(ROOT, "tests"), *tls], capture_output=True, text=True, timeout=120, check=False)
     check(r.returncode == 0, r.stdout + r.stderr[-6000:])
 
 
